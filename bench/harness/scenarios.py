@@ -1,0 +1,323 @@
+"""The scenarios: what load, over which arms, and which rows of the table come out of it."""
+
+import dataclasses
+import json
+import time
+
+from harness import arms as arms_of
+from harness.rounds import Figure, LoadError, dig
+
+PACED_INTERVAL_MS = 5
+CHUNK_BYTES = 300
+CPU_CALL = "processes.gateway.cpu_us_per_call"
+CPU_CHUNK = "processes.gateway.cpu_us_per_chunk"
+RATE = "calls_per_second"
+CHUNK_RATE = "chunks_per_second"
+NOISE_MAX = 0.5  # two runs of one arm that lie further apart than this prove nothing
+PROVIDER_LIMIT = "the direct arm is below 3 x this: the provider's or the machine's figure"
+
+
+@dataclasses.dataclass
+class Row:
+    """One line of the table."""
+
+    scenario: str
+    what: str
+    arm: str
+    figure: Figure
+    unit: str
+    goal: float = None       # at most; of a row with `at_least`, at least
+    at_least: bool = False
+    limit: float = None      # detection limit as a share, from the A/A pair
+    marks: list = dataclasses.field(default_factory=list)
+
+    @property
+    def met(self):
+        """Whether the goal is met; None where there is none or the noise is too high to say."""
+        if self.goal is None or self.noisy:
+            return None
+        return (self.figure.median >= self.goal if self.at_least
+                else self.figure.median <= self.goal)
+
+    @property
+    def noisy(self):
+        return self.limit is not None and self.limit > NOISE_MAX
+
+    def json(self):
+        return {"scenario": self.scenario, "what": self.what, "arm": self.arm, "unit": self.unit,
+                **self.figure.json(), "goal": self.goal, "met": self.met,
+                "detection_limit": self.limit, "marks": self.marks}
+
+
+class Bench:
+    """What every scenario needs: the arms, the runner, how long and how often to measure."""
+
+    def __init__(self, arms, runner, rounds, seconds, quick, start_arm):
+        self.arms = arms
+        self.runner = runner
+        self.rounds = rounds
+        self.seconds = seconds
+        self.quick = quick
+        self.start_arm = start_arm  # starts a fresh process of an arm by name
+        self.thrown = {}
+        self.failures = []  # what could not be measured, and why
+
+    def named(self, name):
+        return next((arm for arm in self.arms if arm.name == name), None)
+
+    def ours(self):
+        return self.named("pingti")
+
+    def gateways(self, names):
+        return [name for name in names if name != "direct"]
+
+    def measure(self, scenario, flags, steady, warmup=0.5):
+        """The rounds over all arms, and the A/A pairs that went before them."""
+        flags = [*flags, "--seconds", str(self.seconds), "--warmup", str(warmup)]
+        twin = self.ours() or self.named("nginx") or self.arms[0]
+        pairs = self.runner.same_twice(twin, flags, 2 if self.quick else max(3, self.rounds // 2))
+        rounds = self.runner.rounds(self.arms, flags, self.rounds, steady)
+        self.thrown[scenario] = rounds.thrown
+        rounds.pairs = pairs
+        return rounds
+
+
+def marker(**knobs):
+    return ["--marker", ",".join(f"{name}={value}" for name, value in
+                                 {"canned": 1, **knobs}.items())]
+
+
+def stream_marker(chunks, interval_ms):
+    return ["--stream", *marker(chunks=chunks, chunk_interval_ms=interval_ms,
+                                chunk_bytes=CHUNK_BYTES, send_time=1)]
+
+
+def cost_of_policy(rounds, what, path):
+    """S7: everything on against everything off, as a share of the latter's CPU."""
+    if not rounds.has("pingti", "pingti-policy-off"):
+        return []
+    share = rounds.ratio("pingti", "pingti-policy-off", path)
+    percent = Figure([100 * (value - 1) for value in share.values])
+    return [Row("S7", what, "pingti", percent, "%", goal=20, limit=rounds.apart(path))]
+
+
+def unary_latency(bench):
+    """S1: added latency, about one call in flight, open loop, instant provider."""
+    rate = 400
+    rounds = bench.measure("S1", ["--rate", str(rate), *marker()], "latency.p50")
+    rows = []
+    goals = {"p50": 250, "p99": 600}
+    for name in rounds.results:
+        for part, goal in goals.items():
+            path = f"latency.{part}"
+            if name == "direct":
+                rows.append(Row("S1", f"latency {part}, {rate}/s", name,
+                                rounds.figure(name, path).scaled(1e-3), "us",
+                                limit=rounds.apart(path)))
+            elif rounds.has("direct"):
+                added = rounds.difference(name, "direct", path).scaled(1e-3)
+                rows.append(Row("S1", f"added latency {part}, {rate}/s", name, added, "us",
+                                goal=goal if name == "pingti" else None, limit=rounds.apart(path)))
+    return rows
+
+
+def unary_cost(bench):
+    """S2, S3, S7: closed loop, 64 in flight."""
+    rounds = bench.measure("S2", ["--in-flight", "64", *marker()], RATE)
+    rows = []
+    for name in bench.gateways(rounds.results):
+        row = Row("S2", "CPU per unary call, 64 in flight", name, rounds.figure(name, CPU_CALL),
+                  "us", limit=rounds.apart(CPU_CALL))
+        if rounds.has("direct"):
+            share = rounds.ratio("direct", name, RATE).median
+            if share < 3:
+                row.marks.append(PROVIDER_LIMIT)
+        rows.append(row)
+    for name in ("pingti", "pingti-policy-off", "portkey"):
+        if rounds.has(name, "nginx"):
+            rows.append(Row("S2", "CPU per unary call over nginx", name,
+                            rounds.ratio(name, "nginx", CPU_CALL), "x",
+                            goal=6 if name == "pingti" else None, limit=rounds.apart(CPU_CALL)))
+    if rounds.has("pingti", "portkey"):
+        rows.append(Row("S2", "CPU per unary call, Portkey over ours", "pingti",
+                        rounds.ratio("portkey", "pingti", CPU_CALL), "x", goal=12, at_least=True,
+                        limit=rounds.apart(CPU_CALL)))
+    for name in rounds.results:
+        rows.append(Row("S3", "unary calls at saturation", name,
+                        rounds.figure(name, RATE), "/s", limit=rounds.apart(RATE)))
+    if rounds.has("pingti", "portkey"):
+        rows.append(Row("S3", "unary calls, ours over Portkey", "pingti",
+                        rounds.ratio("pingti", "portkey", RATE), "x", goal=10,
+                        at_least=True, limit=rounds.apart(RATE)))
+    return rows + cost_of_policy(rounds, "CPU that policy adds to a unary call", CPU_CALL)
+
+
+def first_token(bench):
+    """S4 at one stream: time to first token of short streams, open loop."""
+    rate = 50
+    flags = ["--rate", str(rate), *stream_marker(2, 0)]
+    rounds = bench.measure("S4 first token", flags, "first_token.p50")
+    rows = []
+    goals = {"p50": 250, "p99": 600}
+    for name in rounds.results:
+        for part, goal in goals.items():
+            path = f"first_token.{part}"
+            if name == "direct":
+                rows.append(Row("S4", f"time to first token {part}, 1 at once", name,
+                                rounds.figure(name, path).scaled(1e-3), "us",
+                                limit=rounds.apart(path)))
+            elif rounds.has("direct"):
+                rows.append(Row("S4", f"added time to first token {part}, 1 at once", name,
+                                rounds.difference(name, "direct", path).scaled(1e-3), "us",
+                                goal=goal if name == "pingti" else None, limit=rounds.apart(path)))
+    return rows
+
+
+def paced_streams(bench, at_once):
+    """S4: streams of 64 chunks, 20 ms apart; a schedule keeps `at_once` of them running."""
+    chunks, interval_ms = 64, 20
+    stream_seconds = chunks * interval_ms / 1000
+    flags = ["--rate", f"{at_once / stream_seconds:.6f}", *stream_marker(chunks, interval_ms)]
+    rounds = bench.measure(f"S4 {at_once} at once", flags, None, warmup=stream_seconds + 0.5)
+    rows = []
+    goals = {"p50": 60, "p99": 500} if at_once == 32 else {"p50": None, "p99": None}
+    for name in rounds.results:
+        for part, goal in goals.items():
+            path = f"chunk_delay.{part}"
+            rows.append(Row("S4", f"chunk delay one way {part}, {at_once} at once", name,
+                            rounds.figure(name, path).scaled(1e-3), "us",
+                            goal=goal if name == "pingti" else None, limit=rounds.apart(path)))
+        lost = rounds.figure(name, "chunks_lost")
+        if lost.high > 0 or name == "pingti":
+            rows.append(Row("S4", f"chunks lost, {at_once} at once", name, lost, "",
+                            goal=0 if name == "pingti" else None))
+    return rows
+
+
+def streams(bench):
+    """S4: streams, from one to many at once."""
+    rows = first_token(bench)
+    for at_once in (1, 32) if bench.quick else (1, 32, 128, 512):
+        try:
+            rows += paced_streams(bench, at_once)
+        except LoadError as error:
+            bench.failures.append(f"S4, {at_once} at once: {error}")
+    return rows
+
+
+def chunk_cost(bench):
+    """S5, S7: 64 streams, a chunk every 5 ms; and as fast as they come."""
+    warmup = 1.0
+    chunks = int((warmup + bench.seconds + 0.5) * 1000 / PACED_INTERVAL_MS)
+    flags = ["--in-flight", "64", "--ramp", "0.5", *stream_marker(chunks, PACED_INTERVAL_MS)]
+    paced = bench.measure("S5 paced", flags, "processes.provider.cpu_us_per_chunk", warmup=warmup)
+    unpaced = bench.measure(
+        "S5 unpaced", ["--in-flight", "64", *stream_marker(2000, 0)], CHUNK_RATE)
+    rows = []
+    for name in bench.gateways(paced.results):
+        row = Row("S5", "CPU per chunk, 64 streams, every 5 ms", name,
+                  paced.figure(name, CPU_CHUNK), "us", limit=paced.apart(CPU_CHUNK))
+        if unpaced.has("direct") and (unpaced.figure("direct", CHUNK_RATE).median
+                                      < 3 * paced.figure(name, CHUNK_RATE).median):
+            row.marks.append(PROVIDER_LIMIT)
+        rows.append(row)
+    for name in ("pingti", "pingti-policy-off", "portkey"):
+        if paced.has(name, "nginx"):
+            rows.append(Row("S5", "CPU per chunk over nginx, paced", name,
+                            paced.ratio(name, "nginx", CPU_CHUNK), "x",
+                            goal=3 if name == "pingti" else None, limit=paced.apart(CPU_CHUNK)))
+    for name in unpaced.results:
+        if name != "direct":
+            rows.append(Row("S5", "CPU per chunk, unpaced", name, unpaced.figure(name, CPU_CHUNK),
+                            "us", goal=10 if name == "pingti" else None,
+                            limit=unpaced.apart(CPU_CHUNK)))
+        rows.append(Row("S5", "chunks per second, unpaced", name,
+                        unpaced.figure(name, CHUNK_RATE), "/s", limit=unpaced.apart(CHUNK_RATE)))
+    for what, rounds in (("every 5 ms", paced), ("unpaced", unpaced)):
+        for name in rounds.results:
+            rows.append(Row("S5", f"chunks per message, {what}", name,
+                            rounds.quotient(name, "chunks", "messages"), ""))
+            lost = rounds.figure(name, "chunks_lost")
+            if lost.high > 0 or name == "pingti":
+                rows.append(Row("S5", f"chunks lost, {what}", name, lost, "",
+                                goal=0 if name == "pingti" else None))
+    for name in bench.gateways(paced.results):
+        rows.append(Row("S5", "context switches per chunk, every 5 ms", name,
+                        paced.figure(name, "processes.gateway.context_switches_per_chunk"), ""))
+    return rows + cost_of_policy(paced, "CPU that policy adds to a paced chunk", CPU_CHUNK)
+
+
+def idle_memory(bench):
+    """S6: what an idle stream costs in a fresh process, and what stays after the streams."""
+    count = 1000
+    rows = []
+    for name in [arm.name for arm in bench.arms if arm.pids()]:
+        arm = bench.start_arm(name)
+        try:
+            idle = arm.process.rss_bytes()
+            # Pools and caches fill with the first calls, not with the streams to be weighed.
+            bench.runner.load(arm, ["--in-flight", "64", "--seconds", "1", *stream_marker(4, 0)])
+            before = arm.process.rss_bytes()
+            flags = ["--in-flight", str(count), "--ramp", "1", "--warmup", "4", "--seconds", "1",
+                     "--drain", "10", *stream_marker(2, 9000)]
+            held = bench.runner.load(arm, flags, must_end=False)
+            time.sleep(2)
+            after = arm.process.rss_bytes()
+        finally:
+            arm.stop()
+        if held["in_flight_at_close"] != count:
+            raise LoadError(f"{name}: {held['in_flight_at_close']} streams were open, not {count}")
+        full = dig(held, "processes.gateway.rss_bytes_end")
+        goal = name == "pingti"
+        rows += [
+            Row("S6", "memory of the idle process", name, Figure([idle / 1e6]), "MB",
+                goal=30 if goal else None),
+            Row("S6", f"memory per idle stream, 0 to {count}", name,
+                Figure([(full - before) / count / 1e3]), "KB", goal=35 if goal else None),
+            Row("S6", "memory after the streams ended, over before", name,
+                Figure([100 * (after / before - 1)]), "%", goal=10 if goal else None),
+        ]
+    return rows
+
+
+def refusals(bench):
+    """S9: a tenant whose bucket is empty, closed loop, 64 in flight."""
+    arm = bench.ours()
+    if arm is None:
+        return []
+    flags = ["--in-flight", "64", *marker(), "--seconds", str(bench.seconds), "--warmup", "1"]
+    cpu, rate, passed, before = [], [], [], arms_of.requests_served(bench.runner.provider)
+    for _ in range(bench.rounds):
+        result = bench.runner.load(arm, flags, address=arm.address_with(arm.tiny_key),
+                                   errors_allowed=("RESOURCE_EXHAUSTED",))
+        refused = result["errors"].get("RESOURCE_EXHAUSTED", 0)
+        if refused == 0:
+            raise LoadError(f"nothing was refused: {json.dumps(result)}")
+        cpu.append(dig(result, CPU_CALL))
+        rate.append(refused / result["seconds"])
+        served = arms_of.requests_served(bench.runner.provider)
+        passed.append(served - before)
+        before = served
+    return [Row("S9", "CPU per refused call", "pingti", Figure(cpu), "us", goal=40),
+            Row("S9", "refusals", "pingti", Figure(rate), "/s"),
+            Row("S9", "requests that reached the provider, bucket and refill of 1/s", "pingti",
+                Figure(passed), "")]
+
+
+# What --only may name, and the function that measures it.
+SCENARIOS = {"S1": unary_latency, "S2": unary_cost, "S3": unary_cost, "S4": streams,
+             "S5": chunk_cost, "S6": idle_memory, "S7": (unary_cost, chunk_cost), "S9": refusals}
+
+
+def chosen(names):
+    """The functions for those names, each once, in the order of the table."""
+    functions = []
+    for name in names:
+        entry = SCENARIOS[name]
+        for function in entry if isinstance(entry, tuple) else (entry,):
+            if function not in functions:
+                functions.append(function)
+    return functions
+
+
+__all__ = ["Bench", "Row", "SCENARIOS", "chosen", "arms_of"]

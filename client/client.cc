@@ -1,0 +1,102 @@
+#include "client/client.h"
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+#include "client/call.h"
+#include "client/channel.h"
+#include "client/stream_call.h"
+
+namespace pingti::client {
+namespace {
+
+constexpr std::size_t kApiKeyBytesMax = 4096;
+
+// Most pages that ListModels() reads, and the size that it asks for: the server's largest.
+constexpr int kModelPagesMax = 100;
+constexpr int kModelPageSize = 1000;
+
+// gRPC aborts the process on header values that HTTP/2 does not allow.
+bool CanBeBearerToken(std::string_view key) {
+  return std::all_of(key.begin(), key.end(), [](char c) { return c > 0x20 && c < 0x7f; });
+}
+
+}  // namespace
+
+Result<Client> Client::Create(ClientOptions options) {
+  if (options.api_key.size() > kApiKeyBytesMax || !CanBeBearerToken(options.api_key)) {
+    return LocalError(grpc::StatusCode::INVALID_ARGUMENT,
+                      "the API key is too long or holds a character that no key has");
+  }
+  Result<std::shared_ptr<grpc::Channel>> channel = MakeChannel(options);
+  if (!channel.ok()) return channel.error();
+  return Client(std::move(options), *channel);
+}
+
+Client::Client(ClientOptions options, const std::shared_ptr<grpc::Channel>& channel)
+    : options_(std::move(options)),
+      authorization_(options_.api_key.empty() ? "" : "Bearer " + options_.api_key),
+      completion_(v1::Completion::NewStub(channel)),
+      models_(v1::Models::NewStub(channel)) {}
+
+Result<v1::GenerateCompletionResponse> Client::Generate(const v1::CompletionSpec& spec,
+                                                        const CallOptions& options) const {
+  CallContext context(authorization_, options_.default_deadline, options);
+  v1::GenerateCompletionRequest request;
+  *request.mutable_spec() = spec;
+  v1::GenerateCompletionResponse response;
+  const grpc::Status status = completion_->GenerateCompletion(&context.grpc(), request, &response);
+  if (!status.ok()) return ErrorFromStatus(status, RequestIdOf(context.grpc()));
+  return response;
+}
+
+CompletionStream Client::Stream(const v1::CompletionSpec& spec,
+                                const StreamOptions& options) const {
+  v1::StreamCompletionRequest request;
+  *request.mutable_spec() = spec;
+  request.set_include_reasoning(options.include_reasoning);
+  return CompletionStream(std::make_unique<CompletionStream::Call>(
+      completion_, authorization_, options_.default_deadline, options, request));
+}
+
+Result<v1::CountTokensResponse> Client::CountTokens(const v1::CompletionSpec& spec,
+                                                    const CallOptions& options) const {
+  CallContext context(authorization_, options_.default_deadline, options);
+  v1::CountTokensRequest request;
+  *request.mutable_spec() = spec;
+  v1::CountTokensResponse response;
+  const grpc::Status status = completion_->CountTokens(&context.grpc(), request, &response);
+  if (!status.ok()) return ErrorFromStatus(status, RequestIdOf(context.grpc()));
+  return response;
+}
+
+Result<v1::GetQuotaResponse> Client::GetQuota(const std::string& model,
+                                              const CallOptions& options) const {
+  CallContext context(authorization_, options_.default_deadline, options);
+  v1::GetQuotaRequest request;
+  request.set_model(model);
+  v1::GetQuotaResponse response;
+  const grpc::Status status = completion_->GetQuota(&context.grpc(), request, &response);
+  if (!status.ok()) return ErrorFromStatus(status, RequestIdOf(context.grpc()));
+  return response;
+}
+
+Result<std::vector<v1::Model>> Client::ListModels(const CallOptions& options) const {
+  std::vector<v1::Model> models;
+  v1::ListModelsRequest request;
+  request.set_page_size(kModelPageSize);
+  for (int page = 0; page < kModelPagesMax; ++page) {
+    CallContext context(authorization_, options_.default_deadline, options);
+    v1::ListModelsResponse response;
+    const grpc::Status status = models_->ListModels(&context.grpc(), request, &response);
+    if (!status.ok()) return ErrorFromStatus(status, RequestIdOf(context.grpc()));
+    std::move(response.mutable_models()->begin(), response.mutable_models()->end(),
+              std::back_inserter(models));
+    if (response.next_page_token().empty()) return models;
+    request.set_page_token(response.next_page_token());
+  }
+  return LocalError(grpc::StatusCode::INTERNAL, "the server's list of models does not end");
+}
+
+}  // namespace pingti::client

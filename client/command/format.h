@@ -1,0 +1,27 @@
+// Numbers for people.
+//
+// Thread-safety: pure functions.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+#include "pingti/v1/usage.pb.h"
+
+namespace pingti::command {
+
+// `350 ms`, `1.2 s`, `2 min 5 s`, `3 h 12 min`. Rounded up: for "try again in" a shorter time
+// would be wrong. Below zero as zero.
+std::string FormatWait(std::chrono::milliseconds wait);
+
+// `128,000`.
+std::string FormatCount(std::int64_t count);
+
+// `0.00123 CNY`: exact, without trailing zeros beyond two decimals.
+std::string FormatMoney(const v1::Money& money);
+
+// Milliseconds of a protobuf duration, rounded up; 0 for negative ones.
+std::chrono::milliseconds ToMilliseconds(const google::protobuf::Duration& duration);
+
+}  // namespace pingti::command

@@ -1,0 +1,57 @@
+#include "server/admission/authenticate.h"
+
+#include <algorithm>
+
+#include "absl/strings/match.h"
+#include "server/base/strings.h"
+
+namespace pingti::admission {
+namespace {
+
+constexpr std::string_view kScheme = "Bearer ";
+
+model::CallError Refuse(model::ErrorReason reason, std::string message) {
+  model::CallError error;
+  error.reason = reason;
+  error.message = std::move(message);
+  return error;
+}
+
+}  // namespace
+
+std::variant<tenancy::Identity, model::CallError> Authenticate(
+    std::string_view authorization, const tenancy::TenantDirectory& directory,
+    const config::Config& config) {
+  if (authorization.empty()) {
+    return Refuse(model::ErrorReason::kKeyMissing,
+                  "no API key: send the metadata `authorization: Bearer pt_...`");
+  }
+  if (!absl::StartsWithIgnoreCase(base::AbslView(authorization), base::AbslView(kScheme))) {
+    return Refuse(model::ErrorReason::kKeyInvalid,
+                  "the metadata `authorization` must have the form `Bearer pt_...`");
+  }
+  const auto identity = directory.Find(authorization.substr(kScheme.size()));
+  if (!identity) return Refuse(model::ErrorReason::kKeyInvalid, "the API key is not valid");
+  const config::Tenant& tenant = config.tenants[identity->tenant];
+  if (tenant.suspended) {
+    auto error = Refuse(model::ErrorReason::kTenantSuspended,
+                        base::StrCat("tenant ", tenant.name, " is suspended"));
+    error.metadata["tenant"] = tenant.name;
+    return error;
+  }
+  return *identity;
+}
+
+std::optional<model::CallError> CheckModelAllowed(const config::Tenant& tenant,
+                                                  const std::string& model) {
+  if (tenant.models.empty() ||
+      std::find(tenant.models.begin(), tenant.models.end(), model) != tenant.models.end()) {
+    return std::nullopt;
+  }
+  auto error = Refuse(model::ErrorReason::kModelNotAllowed,
+                      base::StrCat("tenant ", tenant.name, " may not use model ", model));
+  error.metadata["model"] = model;
+  return error;
+}
+
+}  // namespace pingti::admission

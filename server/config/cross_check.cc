@@ -1,0 +1,206 @@
+// What no section can check alone: names that refer to other sections, and what must be unique over
+// all of them.
+#include <algorithm>
+#include <set>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "server/base/strings.h"
+#include "server/base/text.h"
+#include "server/config/sections.h"
+
+namespace pingti::config {
+
+namespace {
+
+template <typename T>
+void AppendNames(const Entries<T>& entries, std::vector<std::string_view>* names) {
+  for (const auto& [name, position] : entries.by_name) names->push_back(name);
+}
+
+// `; did you mean x?` or the names that there are, if they are few.
+std::string Suggestion(std::string_view name, std::vector<std::string_view> names) {
+  constexpr size_t kNamesListedMax = 12;
+  std::sort(names.begin(), names.end());
+  names.erase(std::unique(names.begin(), names.end()), names.end());
+  if (const auto near = base::NearestNames(name, names, 1); !near.empty()) {
+    return base::StrCat("; did you mean ", near[0], "?");
+  }
+  if (names.empty()) return "; there is none";
+  if (names.size() > kNamesListedMax) return "";
+  return base::StrCat("; there is ",
+                      Enumerate(std::vector<std::string>(names.begin(), names.end()), " and "));
+}
+
+template <typename Entry>
+void AddError(const Entry& entry, std::string_view key, std::string_view message,
+              Context& context) {
+  const YamlEntry* field = entry.node->Find(key);
+  context.errors.Add(field == nullptr ? entry.node->place : field->place,
+                     base::StrCat(entry.path, ".", key), message);
+}
+
+// Reports `name`, the value of `key`, where `entries` does not have it.
+template <typename Entry, typename T>
+void CheckRefers(const Entry& entry, std::string_view key, const std::string& name,
+                 std::string_view what, const Entries<T>& entries, Context& context) {
+  if (name.empty() || entries.Has(name) || !entries.complete) return;
+  if (context.errors.full()) return context.errors.Add(entry.node->place, "", "");
+  std::vector<std::string_view> names;
+  AppendNames(entries, &names);
+  AddError(entry, key,
+           base::StrCat(Shown(entry.node->Find(key)->value.scalar, {}), " is not the name of a ",
+                        what, Suggestion(name, names)),
+           context);
+}
+
+void CheckAliases(Context& context, const Draft& draft) {
+  for (const auto& entry : draft.aliases.all) {
+    const Alias& alias = entry.value;
+    if (alias.to == alias.name) {
+      AddError(entry, "to", "is the alias itself; write the name of another model", context);
+      continue;
+    }
+    if (const Alias* further = draft.aliases.Find(alias.to)) {
+      AddError(entry, "to",
+               base::StrCat("is itself an alias, and an alias of an alias is not allowed; write ",
+                            further->to),
+               context);
+      continue;
+    }
+    CheckRefers(entry, "to", alias.to, "model", draft.models, context);
+  }
+}
+
+// A class with limits that no model has limits nothing; it is a slip. `section` is the `classes:`
+// that `table` comes from.
+void CheckClasses(const LimitTable& table, const YamlEntry* section, const std::string& path,
+                  const std::set<std::string_view>& known, Context& context) {
+  for (const auto& [name, limits] : table.classes) {
+    if (known.count(name) > 0) continue;
+    const YamlEntry* field = section->value.Find(name);
+    context.errors.Add(
+        field->place, base::StrCat(path, ".classes.", name),
+        base::StrCat("no model has this class",
+                     Suggestion(name, std::vector<std::string_view>(known.begin(), known.end()))));
+  }
+}
+
+void CheckLimitTables(Context& context, const Draft& draft) {
+  if (!draft.models.complete) return;
+  std::set<std::string_view> classes;
+  for (const auto& entry : draft.models.all) classes.insert(entry.value.model_class);
+  for (const auto& entry : draft.tiers.all) {
+    CheckClasses(entry.value, entry.node->Find("classes"), entry.path, classes, context);
+  }
+  for (size_t i = 0; i < draft.tenants.size(); ++i) {
+    const auto& entry = draft.tenant_names.all[i];
+    const YamlEntry* limits = entry.node->Find("limits");
+    if (limits == nullptr) continue;
+    CheckClasses(draft.tenants[i].tenant.limits, limits->value.Find("classes"),
+                 entry.path + ".limits", classes, context);
+  }
+}
+
+void CheckTenantModels(const TenantDraft& tenant, const YamlNode& node, const std::string& path,
+                       Context& context, const Draft& draft) {
+  if (!draft.models.complete || !draft.aliases.complete || tenant.tenant.models.empty()) return;
+  const std::vector<YamlNode>& items = node.Find("models")->value.items;
+  if (items.size() != tenant.tenant.models.size()) return;  // some were wrong and are reported
+  for (size_t i = 0; i < tenant.tenant.models.size(); ++i) {
+    const std::string& name = tenant.tenant.models[i];
+    if (draft.models.Has(name) || draft.aliases.Has(name)) continue;
+    std::vector<std::string_view> names;
+    AppendNames(draft.models, &names);
+    AppendNames(draft.aliases, &names);
+    context.errors.Add(
+        items[i].place, base::StrCat(path, ".models[", i, "]"),
+        base::StrCat(Shown(items[i].scalar, {}), " is not the name of a model or alias",
+                     Suggestion(name, names)));
+  }
+}
+
+void CheckTenants(Context& context, Draft& draft) {
+  std::unordered_map<std::string, int> lines;  // of public ids
+  for (size_t i = 0; i < draft.tenants.size(); ++i) {
+    const auto& entry = draft.tenant_names.all[i];
+    const TenantDraft& tenant = draft.tenants[i];
+    if (tenant.tenant.tier != kClosedTier) {
+      CheckRefers(entry, "tier", tenant.tenant.tier, "tier", draft.tiers, context);
+    }
+    CheckTenantModels(tenant, *entry.node, entry.path, context, draft);
+    for (size_t k = 0; k < tenant.tenant.keys.size(); ++k) {
+      const auto [it, is_new] =
+          lines.emplace(tenant.tenant.keys[k].public_id, tenant.record_places[k].line);
+      if (is_new) continue;
+      context.errors.Add(
+          tenant.record_places[k], tenant.record_paths[k],
+          base::StrCat("has the same public id as the API key in line ", it->second));
+    }
+  }
+  if (lines.empty()) {
+    draft.notes.push_back("no API key is on: every call will be refused with UNAUTHENTICATED");
+  }
+}
+
+std::string ReasonForOff(const ProviderDraft& draft) {
+  std::string reason = base::StrCat(Enumerate(draft.empty_keys, " and "),
+                                    draft.empty_keys.size() > 1 ? " are empty" : " is empty");
+  if (!draft.variables.empty()) {
+    base::StrAppend(&reason, " (set ", Enumerate(draft.variables, " and "), ")");
+  }
+  return reason;
+}
+
+void CheckProviders(const YamlNode& root, Context& context, Draft& draft) {
+  bool any_on = false;
+  std::vector<std::string> switches;
+  const std::string* serves_any = nullptr;
+  for (size_t i = 0; i < draft.providers.size(); ++i) {
+    const ProviderDraft& entry = draft.providers[i];
+    const Provider& provider = entry.provider;
+    any_on |= provider.on() || entry.doubtful;
+    CheckRefers(draft.provider_names.all[i], "tier", provider.tier, "tier", draft.tiers, context);
+    if (!provider.on()) {
+      draft.notes.push_back(
+          base::StrCat("provider ", provider.name, ": off, ", ReasonForOff(entry)));
+      if (!entry.variables.empty()) switches.push_back(Enumerate(entry.variables, " with "));
+      continue;
+    }
+    draft.notes.push_back(base::StrCat("provider ", provider.name, ": on"));
+    if (!provider.serves_any_model) continue;
+    if (serves_any != nullptr) {
+      AddError(draft.provider_names.all[i], "serves_any_model",
+               base::StrCat("is true although it is for provider ", *serves_any,
+                            ", too, and both are on; only one of them may be"),
+               context);
+    }
+    serves_any = &provider.name;
+  }
+  if (any_on || !draft.provider_names.complete) return;
+  std::string message = "no provider is on; ";
+  if (switches.empty()) {
+    base::StrAppend(&message, "give at least one a base_url and an api_key");
+  } else {
+    base::StrAppend(
+        &message, "set at least one of these environment variables: ", Enumerate(switches, " or "));
+  }
+  const YamlEntry* section = root.Find("providers");
+  context.errors.Add(section == nullptr ? root.place : section->place, "providers", message);
+}
+
+}  // namespace
+
+void CrossCheck(const YamlNode& root, Context& context, Draft& draft) {
+  for (const auto& entry : draft.models.all) {
+    CheckRefers(entry, "provider", entry.value.provider, "provider", draft.provider_names, context);
+  }
+  CheckAliases(context, draft);
+  CheckLimitTables(context, draft);
+  CheckProviders(root, context, draft);
+  CheckTenants(context, draft);
+}
+
+}  // namespace pingti::config

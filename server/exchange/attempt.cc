@@ -1,0 +1,334 @@
+// One attempt at a target: the part of a Call that speaks with a provider.
+#include <algorithm>
+#include <utility>
+
+#include "server/base/strings.h"
+#include "server/exchange/call.h"
+
+namespace pingti::exchange {
+namespace {
+
+using model::Failure;
+using model::FailureClass;
+
+// How long a finished stream waits for the end of the provider's answer, so that its connection can
+// be used again.
+constexpr absl::Duration kLingerMax = absl::Milliseconds(250);
+
+providers::TargetTraits TraitsOf(const routing::Route& route) {
+  const config::Model& model = *route.model;
+  providers::TargetTraits traits;
+  traits.upstream_model = route.upstream_model;
+  traits.unsupported_fields = model.unsupported_fields;
+  traits.unsupported_fields.insert(traits.unsupported_fields.end(),
+                                   route.provider->unsupported_fields.begin(),
+                                   route.provider->unsupported_fields.end());
+  traits.developer_role = model.developer_role;
+  traits.system_messages = model.system_messages;
+  traits.max_tokens_field = model.max_tokens_field;
+  return traits;
+}
+
+bool IsEventStream(std::string_view content_type) {
+  return content_type.starts_with("text/event-stream");
+}
+
+bool AwaitsHeader(const transport::HttpTransfer& transfer) {
+  return transfer.status() == 0 && !transfer.done();
+}
+
+bool AwaitsErrorBody(const transport::HttpTransfer& transfer) {
+  return !transfer.done() && transfer.body().size() < transport::kBodyBufferBytesMax;
+}
+
+// How many choices must end before an answer without its terminator counts as complete.
+size_t ChoicesOf(const model::CompletionRequest& request,
+                 const std::vector<providers::Adaptation>& adaptations) {
+  const bool adapted =
+      std::any_of(adaptations.begin(), adaptations.end(),
+                  [](const providers::Adaptation& a) { return a.field == "sampling.n"; });
+  return adapted ? 1 : static_cast<size_t>(request.sampling.n.value_or(1));
+}
+
+std::string_view TextOf(const model::ContentDelta& delta) {
+  struct Visitor {
+    std::string_view operator()(const model::TextDelta& d) const { return d.text; }
+    std::string_view operator()(const model::ReasoningDelta& d) const { return d.text; }
+    std::string_view operator()(const model::RefusalDelta& d) const { return d.text; }
+    std::string_view operator()(const model::ToolCallDelta& d) const { return d.arguments_json; }
+    std::string_view operator()(const model::CitationDelta&) const { return {}; }
+  };
+  return std::visit(Visitor(), delta);
+}
+
+}  // namespace
+
+// The provider then stops where the reservation ends.
+void Call::ForwardOutputCap() {
+  if (estimate_.output_cap == 0 || estimate_.caller_set_cap) return;
+  if (!strict_ && !route_->model->forward_output_cap) return;
+  input_.request.sampling.max_output_tokens = static_cast<int32_t>(estimate_.output_cap);
+}
+
+base::Task<Call::Outcome> Call::Attempt() {
+  const config::Provider& provider = *route_->provider;
+  const config::Limits& limits = view_->config().limits;
+  attempt_started_ = worker_.clock().MonotonicNow();
+  timers_.emplace(provider.timeouts, attempt_started_, input_.stream);
+  series_->attempts->attempts.Add();
+  (input_.stream ? series_->stream : series_->unary)->in_flight.Add();
+
+  ForwardOutputCap();
+  providers::WireRequest wire =
+      view_->dialect(provider).Encode(input_.request, TraitsOf(*route_), input_.stream);
+  adaptations_ = std::move(wire.adaptations);
+  transport::HttpRequest http;
+  http.url = provider.base_url + wire.path;
+  http.headers = view_->runtime().headers(provider);
+  http.body = std::move(wire.body);
+  http.connect_timeout = provider.timeouts.connect;
+  http.answer_bytes_max = static_cast<uint64_t>(limits.answer_bytes_max);
+  if (!input_.stream) http.buffer_bytes_max = http.answer_bytes_max;
+  // The messages are on their way in the provider's form; a long stream need not keep them.
+  input_.request.messages.clear();
+
+  Outcome outcome;
+  transfer_ = worker_.transport().Start(std::move(http), signal_);
+  worker_.stats().transfers_in_flight.Add();
+  if (input_.stream) {
+    co_await ReadStream(*transfer_, &outcome);
+  } else {
+    co_await ReadWhole(*transfer_, &outcome);
+  }
+  outcome.status = transfer_->status();
+  reached_upstream_ = transfer_->connected();
+  attempt_ended_ = worker_.clock().MonotonicNow();
+  if (outcome.failure) {
+    series_->attempts->failures[static_cast<int>(outcome.failure->failure_class)].Add();
+  }
+  series_->attempts->duration.Observe(absl::ToDoubleSeconds(attempt_ended_ - attempt_started_));
+  series_->attempts->bytes_in.Add(bytes_in_);
+  if (outcome.failure) NoteRateLimited(*outcome.failure);
+  std::sort(outcome.ends.begin(), outcome.ends.end(),
+            [](const auto& a, const auto& b) { return a.index < b.index; });
+  (input_.stream ? series_->stream : series_->unary)->in_flight.Sub();
+  if (outcome.failure) transfer_.reset();  // aborts what is not complete
+  worker_.stats().transfers_in_flight.Sub();
+  co_return outcome;
+}
+
+base::Task<void> Call::ReadWhole(transport::HttpTransfer& transfer, Outcome* outcome) {
+  while (!transfer.done()) {
+    const bool go_on = co_await WaitForChange(outcome);
+    if (!go_on) co_return;
+  }
+  bytes_in_ = static_cast<int64_t>(transfer.body().size());
+  NoteProviderLimits(transfer);
+  if (transfer.error() != transport::TransportError::kNone) {
+    outcome->failure = FailureOf(transfer);
+    co_return;
+  }
+  if (transfer.status() != 200) {
+    outcome->failure = ClassifyAnswer(transfer);
+    co_return;
+  }
+  auto decoded = view_->dialect(*route_->provider)
+                     .DecodeAnswer(transfer.header("content-type"), transfer.body());
+  if (auto* failure = std::get_if<Failure>(&decoded)) {
+    outcome->failure = std::move(*failure);
+    outcome->failure->upstream_status = 200;
+    co_return;
+  }
+  outcome->answer = std::get<model::Answer>(std::move(decoded));
+  outcome->info = outcome->answer.info;
+  CountAnswer(outcome->answer);
+}
+
+base::Task<void> Call::WaitForHeader(transport::HttpTransfer& transfer, Outcome* outcome) {
+  bool go_on = true;
+  while (go_on && AwaitsHeader(transfer)) go_on = co_await WaitForChange(outcome);
+  NoteProviderLimits(transfer);
+  const bool is_stream = transfer.status() == 200 && IsEventStream(transfer.header("content-type"));
+  if (!go_on || is_stream) co_return;
+  // An error, or no stream: read what fits into the buffer and classify it.
+  while (go_on && AwaitsErrorBody(transfer)) go_on = co_await WaitForChange(outcome);
+  if (!go_on) co_return;
+  bytes_in_ = static_cast<int64_t>(transfer.body().size());
+  outcome->failure = transfer.status() == 0 ? FailureOf(transfer) : ClassifyAnswer(transfer);
+}
+
+base::Task<void> Call::ReadStream(transport::HttpTransfer& transfer, Outcome* outcome) {
+  co_await WaitForHeader(transfer, outcome);
+  if (outcome->failure) co_return;
+  providers::DecoderLimits limits;
+  limits.line_bytes_max = static_cast<size_t>(view_->config().limits.line_bytes_max);
+  auto decoder = view_->dialect(*route_->provider).NewStreamDecoder(limits);
+  model::StreamEvents events;
+  while (!decoder->terminated()) {
+    const bool done = transfer.done();
+    const std::string_view body = transfer.body();
+    if (!body.empty()) {
+      timers_->OnBytes(worker_.clock().MonotonicNow());
+      bytes_in_ += static_cast<int64_t>(body.size());
+      outcome->failure = decoder->Feed(body, &events);
+      transfer.Consume(body.size());
+    } else if (done) {
+      outcome->failure = transfer.error() == transport::TransportError::kTooLarge
+                             ? std::make_optional(FailureOf(transfer))
+                             : decoder->End(&events);
+    }
+    Deliver(&events, outcome);
+    outcome->info = decoder->info();
+    if (outcome->failure) co_return;
+    if (body.empty() && done) {
+      // The decoder knows of the choices that have begun only.
+      const size_t choices = ChoicesOf(input_.request, adaptations_);
+      if (!decoder->terminated() && outcome->ends.size() < choices) {
+        outcome->failure = model::LocalFailure(FailureClass::kCut, "the connection broke off");
+      }
+      co_return;
+    }
+    if (sink_.full()) co_await WaitForRoom(outcome);
+    if (outcome->failure) co_return;
+    if (!body.empty() && (!transfer.body().empty() || transfer.done())) continue;
+    if (decoder->terminated()) break;
+    const bool go_on = co_await WaitForChange(outcome);
+    if (!go_on) co_return;
+  }
+  outcome->failure = decoder->End(&events);
+  Deliver(&events, outcome);
+  outcome->info = decoder->info();
+}
+
+bool Call::MayLinger(base::Instant until) const {
+  return !transfer_->done() && stop_ == StopCause::kNone && worker_.clock().MonotonicNow() < until;
+}
+
+base::Task<void> Call::Linger() {
+  const base::Instant until = worker_.clock().MonotonicNow() + kLingerMax;
+  while (MayLinger(until)) {
+    transfer_->Consume(transfer_->body().size());
+    ArmTimer(until);
+    co_await signal_.Wait();
+  }
+}
+
+base::Task<void> Call::WaitForRoom(Outcome* outcome) {
+  worker_.stats().stream_buffer_full.Add();
+  worker_.stats().transfers_paused.Add();
+  timers_->Hold();
+  bool go_on = true;
+  while (go_on && sink_.full()) go_on = co_await WaitForChange(outcome);
+  timers_->Release(worker_.clock().MonotonicNow());
+  worker_.stats().transfers_paused.Sub();
+}
+
+base::Task<bool> Call::WaitForChange(Outcome* outcome) {
+  if (stop_ == StopCause::kNone) {
+    ArmTimer(std::min(timers_->Next(), input_.deadline));
+    co_await signal_.Wait();
+  }
+  const base::Instant now = worker_.clock().MonotonicNow();
+  if (stop_ == StopCause::kNone && now >= input_.deadline) stop_ = StopCause::kDeadline;
+  if (stop_ != StopCause::kNone) {
+    outcome->failure =
+        model::LocalFailure(FailureClass::kCancelled, "the call was ended from outside");
+  } else {
+    outcome->failure = timers_->Check(now);
+  }
+  co_return !outcome->failure;
+}
+
+void Call::NoteRateLimited(const Failure& failure) {
+  quota::BucketSet* limits = series_->provider_limits;
+  if (limits == nullptr || failure.failure_class != FailureClass::kRateLimited) return;
+  if (!failure.retry_after) return;
+  // Nothing is left there, unless it asks to come back at once.
+  const int64_t left = *failure.retry_after > absl::ZeroDuration() ? 0 : 1;
+  worker_.quota_store().Correct(*limits, quota::Dimension::kRequestsPerMinute, left,
+                                worker_.clock().MonotonicNow());
+}
+
+void Call::ArmTimer(base::Instant next) {
+  // A timer that fires too early only looks again, so it is moved only when it would fire too late.
+  if (next >= armed_until_) return;
+  armed_until_ = next;
+  timer_.Arm(next - worker_.clock().MonotonicNow());
+}
+
+void Call::Deliver(model::StreamEvents* events, Outcome* outcome) {
+  if (events->empty()) return;
+  NoteContent(worker_.clock().MonotonicNow());
+  for (model::ContentDelta& delta : events->deltas) DeliverDelta(std::move(delta));
+  for (model::ChoiceEnd& end : events->ends) outcome->ends.push_back(end);
+  events->clear();
+  reservation_.Grow(estimate_.input_tokens + counted_.tokens(), worker_.clock().MonotonicNow());
+}
+
+void Call::DeliverDelta(model::ContentDelta delta) {
+  counted_.Add(TextOf(delta));
+  if (std::holds_alternative<model::ReasoningDelta>(delta) && !input_.include_reasoning) return;
+  if (!started_sent_) {
+    started_sent_ = true;
+    ServedBy served_by;
+    served_by.provider = route_->provider->name;
+    served_by.upstream_model = route_->upstream_model;
+    served_by.attempts = 1;
+    served_by.adaptations = adaptations_;
+    sink_.SendStarted(input_.request.request_id, route_->name, served_by);
+  }
+  sink_.SendDelta(std::move(delta));
+}
+
+void Call::NoteContent(base::Instant now) {
+  timers_->OnContent(now);
+  if (!first_content_) first_content_ = now;
+}
+
+void Call::CountAnswer(const model::Answer& answer) {
+  for (const model::Choice& choice : answer.choices) {
+    counted_.Add(choice.text);
+    counted_.Add(choice.reasoning);
+    counted_.Add(choice.refusal);
+    for (const model::ToolCall& call : choice.tool_calls) counted_.Add(call.arguments_json);
+  }
+}
+
+model::Failure Call::FailureOf(const transport::HttpTransfer& transfer) const {
+  using transport::TransportError;
+  Failure failure;
+  failure.upstream_status = transfer.status();
+  switch (transfer.error()) {
+    case TransportError::kConnect:
+    case TransportError::kConnectTimeout:
+      failure.failure_class = FailureClass::kConnect;
+      failure.message = "could not be reached";
+      break;
+    case TransportError::kTooLarge:
+      failure.failure_class = FailureClass::kAnswerTooLarge;
+      failure.message = base::StrCat("the answer is larger than the limit of ",
+                                     view_->config().limits.answer_bytes_max, " bytes");
+      failure.limit_bytes = view_->config().limits.answer_bytes_max;
+      break;
+    case TransportError::kProtocol:
+      failure.failure_class = FailureClass::kMalformed;
+      failure.message = "the answer is not HTTP";
+      break;
+    case TransportError::kNone:
+    case TransportError::kCut:
+      failure.failure_class = FailureClass::kCut;
+      failure.message = "the connection broke off";
+      break;
+  }
+  failure.upstream_text = std::string(transfer.error_text());
+  return failure;
+}
+
+model::Failure Call::ClassifyAnswer(transport::HttpTransfer& transfer) {
+  return view_->dialect(*route_->provider)
+      .Classify(transfer.status(), transfer.header("content-type"), transfer.body(),
+                transfer.header("retry-after"), transfer.header("retry-after-ms"),
+                worker_.clock().Now());
+}
+
+}  // namespace pingti::exchange

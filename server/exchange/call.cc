@@ -1,0 +1,121 @@
+#include "server/exchange/call.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "server/admission/authenticate.h"
+#include "server/admission/validate.h"
+#include "server/base/request_id.h"
+#include "server/base/strings.h"
+#include "server/exchange/learning.h"
+#include "server/exchange/queries.h"
+#include "server/routing/failure_table.h"
+
+namespace pingti::exchange {
+namespace {
+
+// A call whose deadline passes is answered this much before, so that the reason still reaches the
+// caller; never more than a twentieth of the time that the call had.
+constexpr absl::Duration kDeadlineReplyMargin = absl::Milliseconds(20);
+
+base::Instant ReplyBefore(base::Instant arrival, base::Instant deadline) {
+  if (deadline == base::Instant::InfiniteFuture()) return deadline;
+  const absl::Duration margin = std::min(kDeadlineReplyMargin, (deadline - arrival) / 20);
+  return deadline + -std::max(margin, absl::ZeroDuration());
+}
+
+}  // namespace
+
+Call::Call(Worker& worker, ResponseSink& sink, CallInput input)
+    : worker_(worker),
+      view_(worker.view()),
+      sink_(sink),
+      input_(std::move(input)),
+      timer_(worker.loop(), [this] {
+        armed_until_ = base::Instant::InfiniteFuture();
+        signal_.Notify();
+      }) {
+  input_.deadline = ReplyBefore(input_.arrival, input_.deadline);
+}
+
+Call::~Call() = default;
+
+void Call::Stop(StopCause cause) {
+  if (stop_ != StopCause::kNone) return;
+  stop_ = cause;
+  signal_.Notify();
+}
+
+base::Task<void> Call::Run() {
+  worker_.Add(this);
+  // Made before anything can fail, so that every error names one; a valid one of the caller's
+  // replaces it.
+  const std::string chosen_id = std::exchange(
+      input_.request.request_id, base::NewRequestId(worker_.clock().Now(), worker_.random()));
+  const bool entered = worker_.gate().Enter();
+  std::optional<model::CallError> error =
+      entered ? Admit(chosen_id) : std::make_optional(admission::OverloadedError());
+  if (!entered) worker_.stats().calls_overloaded.Add();
+  sink_.AddHeader("x-request-id", input_.request.request_id);
+  Outcome outcome;
+  model::Usage usage;
+  if (!error) error = co_await ReserveOfTenant();
+  if (!error && series_->provider_limits != nullptr) error = co_await ReserveAtProvider();
+  if (!error) {
+    outcome = co_await Attempt();
+    usage = SettledUsage(outcome);
+    if (outcome.failure) error = ErrorOf(outcome, usage);
+  }
+  Settle(usage, error ? &*error : nullptr, timers_ ? &outcome : nullptr);
+  if (error) {
+    sink_.Fail(*error, input_.request.request_id);
+  } else if (input_.stream) {
+    sink_.FinishStream(Complete(usage, outcome), std::move(outcome.ends));
+  } else {
+    sink_.FinishAnswer(Complete(usage, outcome), std::move(outcome.answer));
+  }
+  if (transfer_) co_await Linger();
+  transfer_.reset();
+  timer_.Cancel();
+  if (entered) worker_.gate().Leave();
+  worker_.Remove(this);
+}
+
+std::optional<model::CallError> Call::Admit(const std::string& chosen_id) {
+  model::CompletionRequest& request = input_.request;
+  const config::Config& config = view_->config();
+  const Runtime& runtime = view_->runtime();
+  if (worker_.stopping()) return ErrorOf({}, {});
+  auto who = admission::Authenticate(input_.authorization, runtime.directory(), config);
+  if (auto* refused = std::get_if<model::CallError>(&who)) return std::move(*refused);
+  identity_ = std::get<tenancy::Identity>(who);
+  if (input_.unreadable) return std::move(input_.unreadable);
+
+  std::string made_id = std::exchange(request.request_id, chosen_id);
+  auto invalid = admission::ValidateRequest(request, config.limits);
+  if (!admission::IsRequestId(request.request_id)) request.request_id = std::move(made_id);
+  if (invalid) return invalid;
+  if (auto refused =
+          admission::CheckModelAllowed(config.tenants[identity_->tenant], request.model)) {
+    return refused;
+  }
+  route_ = runtime.routes().Find(request.model);
+  if (route_ == nullptr) return runtime.routes().Unknown(request.model);
+  series_ = &view_->series(identity_->tenant, *route_);
+  if (auto refused = CheckPreferredProvider(request, *route_)) return refused;
+  const config::ReservePolicy policy = runtime.quotas().policy(identity_->tenant);
+  strict_ = policy == config::ReservePolicy::kStrict;
+  estimate_ =
+      quota::EstimateRequest(request, EstimateContextOf(config, policy, *route_, series_->learned));
+  if (auto unfit = admission::ValidateForModel(request, *route_->model, estimate_.input_tokens)) {
+    return unfit;
+  }
+  max_queue_wait_ = request.max_queue_wait;
+  if (input_.deadline <= worker_.clock().MonotonicNow()) {
+    stop_ = StopCause::kDeadline;
+    return ErrorOf({}, {});
+  }
+  return std::nullopt;
+}
+
+}  // namespace pingti::exchange

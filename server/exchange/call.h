@@ -1,0 +1,165 @@
+// The life of one completion, from its arrival to its settlement. docs/life_of_a_completion.md
+// tells it in prose.
+//
+// An edge makes a Call with the request and a sink, detaches Run(), and keeps the Call alive until
+// Run() has ended. Everything happens on the worker's loop thread. Whatever happens, Run() ends
+// with exactly one FinishAnswer, FinishStream or Fail at the sink, after quota, metrics and access
+// record were settled exactly once.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "server/base/clock.h"
+#include "server/base/signal.h"
+#include "server/base/task.h"
+#include "server/exchange/attempt_timers.h"
+#include "server/exchange/response_sink.h"
+#include "server/exchange/worker.h"
+#include "server/model/completion.h"
+#include "server/quota/estimator.h"
+#include "server/quota/reservation.h"
+
+namespace pingti::exchange {
+
+struct CallInput {
+  model::CompletionRequest request;
+  bool stream = false;
+  bool include_reasoning = false;
+  // The edge could not read the request; it fails with this, after authentication.
+  std::optional<model::CallError> unreadable;
+  std::string_view authorization;  // outlives the call
+  std::string peer;
+  int64_t bytes = 0;  // size of the request on the wire
+  base::Instant arrival;
+  base::Instant deadline = base::Instant::InfiniteFuture();
+};
+
+// Why a call is ended from outside.
+enum class StopCause { kNone, kCallerCancelled, kDeadline, kDraining };
+
+class Call {
+ public:
+  // `worker` and `sink` outlive the call.
+  Call(Worker& worker, ResponseSink& sink, CallInput input);
+  ~Call();
+  Call(const Call&) = delete;
+  Call& operator=(const Call&) = delete;
+
+  base::Task<void> Run();
+
+  // Ends the call soon; the provider's exchange is aborted before this returns. Later calls change
+  // nothing.
+  void Stop(StopCause cause);
+
+  // The sink has room again, or the transport has something.
+  base::Signal& signal() { return signal_; }
+
+ private:
+  friend class Worker;
+
+  // What is known when an attempt has ended.
+  struct Outcome {
+    std::optional<model::Failure> failure;
+    model::AnswerInfo info;
+    model::Answer answer;                // unary
+    std::vector<model::ChoiceEnd> ends;  // stream
+    int status = 0;
+  };
+
+  // Everything before the first byte to a provider. An error: the call ends with it, nothing was
+  // taken.
+  std::optional<model::CallError> Admit(const std::string& chosen_id);
+
+  // Taking quota (quota_step.cc). An error: the call ends with it, nothing was taken.
+  struct Taken {
+    quota::ReserveReply reply;
+    std::optional<quota::Refusal> refusal;
+    int place = 0;         // in the line of those that wait; 0: it did not have to
+    bool stopped = false;  // the call was ended while it waited
+  };
+  base::Task<std::optional<model::CallError>> ReserveOfTenant();
+  base::Task<std::optional<model::CallError>> ReserveAtProvider();
+  // Asks for `demand`, and waits for it in `line` as long as the caller allows.
+  base::Task<void> Take(const quota::Demand& demand, quota::WaitingLine& line,
+                        telemetry::QuotaStats& stats, Taken* taken);
+  base::Task<void> Ask(const quota::Demand& demand, telemetry::QuotaStats& stats, Taken* taken);
+  // Others wait already: how long this call would have to.
+  base::Task<void> LookBehind(const quota::Demand& demand, const quota::WaitingLine& line,
+                              Taken* taken);
+  // What the provider says of its own buckets corrects ours.
+  void NoteProviderLimits(const transport::HttpTransfer& transfer);
+  void NoteRateLimited(const model::Failure& failure);
+
+  // One attempt at the route's target (attempt.cc).
+  void ForwardOutputCap();
+  base::Task<Outcome> Attempt();
+  base::Task<void> ReadWhole(transport::HttpTransfer& transfer, Outcome* outcome);
+  base::Task<void> ReadStream(transport::HttpTransfer& transfer, Outcome* outcome);
+  base::Task<void> WaitForHeader(transport::HttpTransfer& transfer, Outcome* outcome);
+  base::Task<void> WaitForRoom(Outcome* outcome);
+  bool MayLinger(base::Instant until) const;
+  base::Task<void> Linger();
+  void Deliver(model::StreamEvents* events, Outcome* outcome);
+  void DeliverDelta(model::ContentDelta delta);
+  void NoteContent(base::Instant now);
+  void CountAnswer(const model::Answer& answer);
+  model::Failure FailureOf(const transport::HttpTransfer& transfer) const;
+  model::Failure ClassifyAnswer(transport::HttpTransfer& transfer);
+
+  // Waits for the signal, a timer of the attempt, or the deadline. False: the attempt is over,
+  // `outcome` says why.
+  base::Task<bool> WaitForChange(Outcome* outcome);
+  void ArmTimer(base::Instant next);
+
+  // The end (settlement.cc).
+  model::Usage SettledUsage(const Outcome& outcome) const;
+  model::CallError ErrorOf(const Outcome& outcome, const model::Usage& usage) const;
+  std::string_view Stage() const;
+  telemetry::Method method() const {
+    return input_.stream ? telemetry::Method::kStream : telemetry::Method::kUnary;
+  }
+  void Settle(const model::Usage& usage, const model::CallError* error, const Outcome* outcome);
+  void SettleAtProvider(model::Usage usage, base::Instant now);
+  void WriteRecord(const model::Usage& usage, const model::CallError* error,
+                   const Outcome* outcome);
+  Completed Complete(const model::Usage& usage, const Outcome& outcome);
+
+  Worker& worker_;
+  const std::shared_ptr<View> view_;  // as it was when the call came, also after a reload
+  ResponseSink& sink_;
+  CallInput input_;
+  base::Signal signal_;
+  base::Timer timer_;
+  base::Instant armed_until_ = base::Instant::InfiniteFuture();
+  StopCause stop_ = StopCause::kNone;
+  Call* next_ = nullptr;
+  Call* previous_ = nullptr;
+
+  // Known once admitted.
+  std::optional<tenancy::Identity> identity_;
+  const routing::Route* route_ = nullptr;
+  const Series* series_ = nullptr;
+  quota::Estimate estimate_;
+  bool strict_ = false;  // the tier's policy: the output cap is enforced
+  absl::Duration max_queue_wait_;
+  absl::Duration queued_;
+  quota::Reservation reservation_;
+  quota::Reservation provider_reservation_;
+
+  // Of the attempt.
+  std::unique_ptr<transport::HttpTransfer> transfer_;  // null: none, or aborted
+  std::optional<AttemptTimers> timers_;
+  base::Instant attempt_started_;
+  base::Instant attempt_ended_;
+  std::optional<base::Instant> first_content_;
+  bool started_sent_ = false;
+  bool reached_upstream_ = false;
+  int64_t bytes_in_ = 0;
+  quota::TokenCounter counted_;
+  std::vector<providers::Adaptation> adaptations_;
+};
+
+}  // namespace pingti::exchange

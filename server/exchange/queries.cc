@@ -1,0 +1,148 @@
+#include "server/exchange/queries.h"
+
+#include <utility>
+
+#include "server/admission/authenticate.h"
+#include "server/admission/validate.h"
+#include "server/base/signal.h"
+#include "server/base/strings.h"
+#include "server/exchange/learning.h"
+
+namespace pingti::exchange {
+namespace {
+
+std::variant<const routing::Route*, model::CallError> FindRoute(const View& view,
+                                                                const tenancy::Identity& who,
+                                                                const std::string& model) {
+  if (auto refused = admission::CheckModelAllowed(view.config().tenants[who.tenant], model)) {
+    return *std::move(refused);
+  }
+  const routing::Route* route = view.runtime().routes().Find(model);
+  if (route == nullptr) return view.runtime().routes().Unknown(model);
+  return route;
+}
+
+// A scope to report, and how.
+struct Scope {
+  std::string model_class;
+  quota::BucketSet* set = nullptr;
+};
+
+std::vector<Scope> ScopesOf(const View& view, const tenancy::Identity& who,
+                            const routing::Route* route) {
+  const quota::QuotaBook& quotas = view.runtime().quotas();
+  std::vector<Scope> scopes;
+  if (route != nullptr) {
+    scopes.push_back({route->model_class, quotas.Find(who.tenant, route->model_class)});
+  } else {
+    for (const auto& [model_class, set] : quotas.ByClass(who.tenant)) {
+      scopes.push_back({model_class, set.get()});
+    }
+  }
+  scopes.push_back({"", quotas.FindKey(who.tenant, who.key_id)});
+  std::erase_if(scopes, [](const Scope& scope) { return scope.set == nullptr; });
+  return scopes;
+}
+
+void AppendReports(const base::Clock& clock, const Scope& scope, const quota::ScopeStates& states,
+                   std::vector<BucketReport>* out) {
+  for (int i = 0; i < quota::kDimensionCount; ++i) {
+    if (!states[i]) continue;
+    BucketReport report;
+    report.dimension = static_cast<quota::Dimension>(i);
+    report.name = base::StrCat(scope.set->subject(), "/", quota::DimensionName(report.dimension));
+    report.model_class = scope.model_class;
+    report.state = *states[i];
+    const auto& limit = scope.set->limit(report.dimension);
+    report.shadow = limit && limit->shadow;
+    report.full_at = clock.Now() + states[i]->full_in;
+    out->push_back(std::move(report));
+  }
+}
+
+}  // namespace
+
+std::variant<tenancy::Identity, model::CallError> Identify(const View& view,
+                                                           std::string_view authorization) {
+  return admission::Authenticate(authorization, view.runtime().directory(), view.config());
+}
+
+std::optional<model::CallError> CheckPreferredProvider(const model::CompletionRequest& request,
+                                                       const routing::Route& route) {
+  const std::string& wanted = request.routing.preferred_provider;
+  if (wanted.empty() || wanted == route.provider->name) return std::nullopt;
+  return model::InvalidField("spec.routing.preferred_provider",
+                             base::StrCat("\"", wanted, "\" does not serve model ", route.name,
+                                          "; ", route.provider->name, " does"));
+}
+
+std::variant<TokenCount, model::CallError> CountTokens(View& view, const tenancy::Identity& who,
+                                                       const model::CompletionRequest& request) {
+  if (auto invalid = admission::ValidateRequest(request, view.config().limits)) {
+    return *std::move(invalid);
+  }
+  auto found = FindRoute(view, who, request.model);
+  if (auto* error = std::get_if<model::CallError>(&found)) return std::move(*error);
+  TokenCount count;
+  count.route = std::get<const routing::Route*>(found);
+  if (auto refused = CheckPreferredProvider(request, *count.route)) return *std::move(refused);
+  count.estimate = quota::EstimateRequest(
+      request, EstimateContextOf(view.config(), view.runtime().quotas().policy(who.tenant),
+                                 *count.route, view.series(who.tenant, *count.route).learned));
+  return count;
+}
+
+base::Task<QuotaReports> ReadQuotas(Worker& worker, const View& view, const tenancy::Identity& who,
+                                    const std::string& model) {
+  const routing::Route* route = nullptr;
+  if (!model.empty()) {
+    auto found = FindRoute(view, who, model);
+    if (auto* error = std::get_if<model::CallError>(&found)) co_return std::move(*error);
+    route = std::get<const routing::Route*>(found);
+  }
+  std::vector<BucketReport> reports;
+  base::Signal signal;
+  for (const Scope& scope : ScopesOf(view, who, route)) {
+    quota::ReadReply reply;
+    worker.quota_store().Read({&scope.set, 1}, worker.clock().MonotonicNow(), &reply, &signal);
+    while (!reply.ready) co_await signal.Wait();
+    AppendReports(worker.clock(), scope, reply.states[0], &reports);
+  }
+  co_return reports;
+}
+
+std::vector<const routing::Route*> UsableModels(const View& view, const tenancy::Identity& who) {
+  const quota::QuotaBook& quotas = view.runtime().quotas();
+  std::vector<const routing::Route*> usable;
+  for (const routing::Route& route : view.runtime().routes().routes()) {
+    if (admission::CheckModelAllowed(view.config().tenants[who.tenant], route.name)) continue;
+    const quota::BucketSet* set = quotas.Find(who.tenant, route.model_class);
+    if (view.config().features.quota && set != nullptr && set->closed()) continue;
+    usable.push_back(&route);
+  }
+  return usable;
+}
+
+void RecordQuery(Worker& worker, const View& view, telemetry::Method method,
+                 std::string_view request_id, const tenancy::Identity* who,
+                 const model::CallError* error, base::Instant arrival, const std::string& peer) {
+  const absl::Duration took = worker.clock().MonotonicNow() - arrival;
+  const std::string tenant = who ? view.config().tenants[who->tenant].name : "";
+  const int result = error ? telemetry::ResultOf(error->reason) : telemetry::kResultOk;
+  if (view.config().features.metrics) {
+    worker.refused_series(tenant, method).RecordEnd(result, absl::ToDoubleSeconds(took));
+  }
+  if (!worker.records_calls()) return;
+  telemetry::AccessRecord record;
+  record.time = worker.clock().Now();
+  record.request_id = std::string(request_id);
+  record.tenant = tenant;
+  if (who) record.key_public_id = std::string(who->key_id);
+  record.method = method;
+  record.result = result;
+  record.total = took;
+  record.peer = peer;
+  worker.Record(record);
+}
+
+}  // namespace pingti::exchange

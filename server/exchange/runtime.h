@@ -1,0 +1,52 @@
+// What all workers share and never change: the configuration and everything that was made from it.
+// A reload makes a new one and leaves the old one to the calls that began with it.
+//
+// Immutable after construction but for the atomics inside the quota buckets; thread-safe. Shared by
+// `std::shared_ptr<const Runtime>`.
+#pragma once
+
+#include <memory>
+#include <unordered_map>
+
+#include "absl/status/statusor.h"
+#include "server/base/clock.h"
+#include "server/config/config.h"
+#include "server/quota/quota_book.h"
+#include "server/routing/route_table.h"
+#include "server/tenancy/tenant_directory.h"
+#include "server/transport/header_list.h"
+
+namespace pingti::exchange {
+
+class Runtime {
+ public:
+  // `previous` may be null; else what its tenants have used up of their limits is taken over, while
+  // its calls go on. INVALID_ARGUMENT where a provider's key cannot be sent as a header.
+  static absl::StatusOr<std::shared_ptr<const Runtime>> Make(config::Snapshot config,
+                                                             const Runtime* previous,
+                                                             base::Instant now);
+
+  const config::Config& config() const { return *config_; }
+  const tenancy::TenantDirectory& directory() const { return directory_; }
+  const routing::RouteTable& routes() const { return routes_; }
+  const quota::QuotaBook& quotas() const { return quotas_; }
+  // Request headers of a provider that is on, credentials included.
+  const std::shared_ptr<const transport::HeaderList>& headers(
+      const config::Provider& provider) const {
+    return headers_.at(&provider);
+  }
+
+ private:
+  using Headers =
+      std::unordered_map<const config::Provider*, std::shared_ptr<const transport::HeaderList>>;
+
+  Runtime(config::Snapshot config, Headers headers, const Runtime* previous, base::Instant now);
+
+  const config::Snapshot config_;
+  const Headers headers_;
+  const tenancy::TenantDirectory directory_;
+  const routing::RouteTable routes_;
+  const quota::QuotaBook quotas_;
+};
+
+}  // namespace pingti::exchange

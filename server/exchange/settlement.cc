@@ -1,0 +1,184 @@
+// The end of a Call: what it used, what the caller is told, what is counted and written down.
+#include <algorithm>
+#include <utility>
+
+#include "server/base/strings.h"
+#include "server/exchange/call.h"
+#include "server/exchange/learning.h"
+#include "server/routing/failure_table.h"
+
+namespace pingti::exchange {
+
+model::Usage Call::SettledUsage(const Outcome& outcome) const {
+  const int64_t counted = counted_.tokens();
+  if (!outcome.failure && outcome.info.usage.source == model::UsageSource::kMeasured) {
+    return outcome.info.usage;
+  }
+  model::Usage usage;
+  // Failed before any content: the tenant used nothing.
+  if (outcome.failure && counted == 0 && !first_content_) return usage;
+  usage.source = model::UsageSource::kCounted;
+  usage.input_tokens = estimate_.input_tokens;
+  usage.output_tokens = counted;
+  // A report that came before the break is better than our count, but the answer went on.
+  if (outcome.info.usage.source == model::UsageSource::kMeasured) {
+    usage.input_tokens = outcome.info.usage.input_tokens;
+    usage.output_tokens = std::max(counted, outcome.info.usage.output_tokens);
+  }
+  usage.lower_bound = outcome.failure.has_value();
+  return usage;
+}
+
+std::string_view Call::Stage() const {
+  if (!timers_) return "queued";
+  if (first_content_) return "streaming";
+  return reached_upstream_ ? "first_token" : "connecting";
+}
+
+model::CallError Call::ErrorOf(const Outcome& outcome, const model::Usage& usage) const {
+  model::CallError error;
+  switch (worker_.stopping() && stop_ == StopCause::kNone ? StopCause::kDraining : stop_) {
+    case StopCause::kDraining:
+      error.reason = model::ErrorReason::kDraining;
+      error.message = "the server is shutting down; another one will answer";
+      error.retry_delay = absl::Seconds(1);
+      break;
+    case StopCause::kDeadline:
+      error.reason = model::ErrorReason::kDeadline;
+      error.message = base::StrCat("the deadline passed at stage ", Stage());
+      error.metadata["stage"] = std::string(Stage());
+      break;
+    case StopCause::kCallerCancelled:
+      error.reason = model::ErrorReason::kCancelled;
+      error.message = "the caller cancelled";
+      error.metadata["stage"] = std::string(Stage());
+      break;
+    case StopCause::kNone: {
+      routing::FailedAttempt attempt;
+      attempt.failure = *outcome.failure;
+      attempt.provider = route_->provider->name;
+      attempt.after_content = first_content_.has_value();
+      attempt.usage = usage;
+      attempt.model = route_->model->name;
+      attempt.context_tokens = route_->model->context_tokens;
+      attempt.requested_tokens =
+          estimate_.input_tokens + input_.request.sampling.max_output_tokens.value_or(0);
+      return routing::ErrorForCaller(attempt);
+    }
+  }
+  if (usage.source != model::UsageSource::kNone) {
+    error.metadata["input_tokens"] = base::StrCat(usage.input_tokens);
+    error.metadata["output_tokens"] = base::StrCat(usage.output_tokens);
+    error.metadata["usage_source"] = std::string(telemetry::UsageSourceName(usage.source));
+  }
+  return error;
+}
+
+void Call::Settle(const model::Usage& usage, const model::CallError* error,
+                  const Outcome* outcome) {
+  const base::Instant now = worker_.clock().MonotonicNow();
+  if (reservation_.open()) {
+    series_->quota->settled_tokens.Add(
+        usage.lower_bound ? std::max(usage.total(), reservation_.tokens()) : usage.total());
+    reservation_.Settle(usage, reached_upstream_, now);
+    worker_.stats().reservations_open.Sub();
+  }
+  if (provider_reservation_.open()) SettleAtProvider(usage, now);
+  if (usage.source == model::UsageSource::kMeasured && !usage.lower_bound) {
+    Learn(usage, estimate_, std::max(1, input_.request.sampling.n.value_or(1)), series_->learned,
+          *series_->attempts);
+  }
+  if (stop_ == StopCause::kCallerCancelled || stop_ == StopCause::kDeadline) {
+    worker_.stats().calls_cancelled.Add();
+  }
+  const int result = error ? telemetry::ResultOf(error->reason) : telemetry::kResultOk;
+  telemetry::CallStats* stats =
+      series_ ? (input_.stream ? series_->stream : series_->unary)
+              : &worker_.refused_series(
+                    identity_ ? view_->config().tenants[identity_->tenant].name : "", method());
+  if (view_->config().features.metrics) {
+    stats->RecordEnd(result, absl::ToDoubleSeconds(now - input_.arrival));
+    stats->RecordUsage(usage);
+    if (input_.stream && first_content_) {
+      stats->chunks.Add(sink_.chunks_sent());
+      stats->time_to_first_token.Observe(absl::ToDoubleSeconds(*first_content_ - input_.arrival));
+      if (!error && usage.output_tokens >= 2) {
+        stats->time_per_output_token.Observe(absl::ToDoubleSeconds(now - *first_content_) /
+                                             static_cast<double>(usage.output_tokens - 1));
+      }
+    }
+  }
+  if (worker_.records_calls()) WriteRecord(usage, error, outcome);
+}
+
+void Call::SettleAtProvider(model::Usage usage, base::Instant now) {
+  // A provider that failed may have worked all the same.
+  if (usage.source != model::UsageSource::kMeasured) usage.lower_bound = reached_upstream_;
+  series_->provider_quota->settled_tokens.Add(
+      usage.lower_bound ? std::max(usage.total(), provider_reservation_.tokens()) : usage.total());
+  provider_reservation_.Settle(usage, reached_upstream_, now);
+}
+
+void Call::WriteRecord(const model::Usage& usage, const model::CallError* error,
+                       const Outcome* outcome) {
+  const base::Instant now = worker_.clock().MonotonicNow();
+  telemetry::AccessRecord record;
+  record.time = worker_.clock().Now();
+  record.request_id = input_.request.request_id;
+  if (identity_) {
+    record.tenant = view_->config().tenants[identity_->tenant].name;
+    record.key_public_id = std::string(identity_->key_id);
+  }
+  record.method = method();
+  record.model = input_.request.model;
+  record.result = error ? telemetry::ResultOf(error->reason) : telemetry::kResultOk;
+  if (route_ != nullptr) {
+    record.provider = route_->provider->name;
+    record.upstream_model = route_->upstream_model;
+  }
+  if (outcome != nullptr) {
+    telemetry::AccessAttempt attempt;
+    attempt.provider = record.provider;
+    attempt.upstream_model = record.upstream_model;
+    attempt.upstream_status = outcome->status;
+    attempt.duration = attempt_ended_ - attempt_started_;
+    if (outcome->failure) {
+      attempt.failed = true;
+      attempt.failure_class = outcome->failure->failure_class;
+      record.cause = std::string(model::FailureClassName(attempt.failure_class));
+    }
+    record.attempts.push_back(std::move(attempt));
+  }
+  record.usage = usage;
+  record.chunks = sink_.chunks_sent();
+  record.bytes_in = input_.bytes;
+  record.bytes_out = sink_.bytes_sent();
+  record.total = now - input_.arrival;
+  record.queue = queued_;
+  if (first_content_) record.first_token = *first_content_ - input_.arrival;
+  record.peer = input_.peer;
+  record.labels = std::move(input_.request.labels);
+  worker_.Record(record);
+}
+
+Completed Call::Complete(const model::Usage& usage, const Outcome& outcome) {
+  Completed completed;
+  completed.request_id = input_.request.request_id;
+  completed.model = route_->name;
+  completed.usage = usage;
+  completed.served_by.provider = route_->provider->name;
+  completed.served_by.upstream_model = route_->upstream_model;
+  completed.served_by.reported_model = outcome.info.reported_model;
+  completed.served_by.attempts = 1;
+  completed.served_by.adaptations = std::move(adaptations_);
+  completed.served_by.upstream_response_id = outcome.info.upstream_response_id;
+  completed.timings.queued = queued_;
+  completed.timings.total = worker_.clock().MonotonicNow() - input_.arrival;
+  if (input_.stream && first_content_) {
+    completed.timings.first_token = *first_content_ - input_.arrival;
+  }
+  completed.timings.upstream = attempt_ended_ - attempt_started_;
+  return completed;
+}
+
+}  // namespace pingti::exchange

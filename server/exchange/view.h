@@ -1,0 +1,64 @@
+// The configuration as one call sees it, from its start to its end.
+//
+// A worker has one View at a time and gets a new one with each reload; a call pins the one that it
+// began with by its shared_ptr, so its tenant, route and limits stay what they were. Belongs to the
+// worker's loop thread; only the Runtime in it is shared with the other workers.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "server/exchange/learning.h"
+#include "server/exchange/runtime.h"
+#include "server/providers/dialect.h"
+#include "server/routing/route_table.h"
+#include "server/telemetry/registry.h"
+
+namespace pingti::exchange {
+
+// Counters and limits of one tenant and route, looked up when the pair is first used.
+struct Series {
+  telemetry::CallStats* unary = nullptr;
+  telemetry::CallStats* stream = nullptr;
+  telemetry::AttemptStats* attempts = nullptr;
+  telemetry::QuotaStats* quota = nullptr;           // of the tenant and the class that it names
+  telemetry::QuotaStats* provider_quota = nullptr;  // of our key at the provider
+  quota::BucketSet* limits = nullptr;
+  quota::WaitingLine* line = nullptr;
+  quota::BucketSet* provider_limits = nullptr;  // null: none known, or quotas are off
+  quota::WaitingLine* provider_line = nullptr;
+  Learned learned;
+};
+
+class View {
+ public:
+  // `metrics` and `learning` outlive it.
+  View(std::shared_ptr<const Runtime> runtime, telemetry::WorkerMetrics& metrics,
+       Learning& learning);
+  View(const View&) = delete;
+  View& operator=(const View&) = delete;
+
+  const Runtime& runtime() const { return *runtime_; }
+  const config::Config& config() const { return runtime_->config(); }
+
+  // REQUIRES: the provider is on.
+  providers::Dialect& dialect(const config::Provider& provider) const {
+    return *dialects_.at(provider.dialect);
+  }
+
+  // Of the tenant number `tenant` and a route of this runtime; stays valid as long as the View.
+  const Series& series(size_t tenant, const routing::Route& route);
+
+ private:
+  const std::shared_ptr<const Runtime> runtime_;
+  telemetry::WorkerMetrics& metrics_;
+  Learning& learning_;
+  std::map<std::string, std::unique_ptr<providers::Dialect>> dialects_;
+  // By tenant, by route. A row is made when its tenant first calls: a reload of ten thousand
+  // tenants costs little.
+  std::vector<std::vector<Series>> series_;
+};
+
+}  // namespace pingti::exchange

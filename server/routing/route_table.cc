@@ -1,0 +1,103 @@
+#include "server/routing/route_table.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "server/base/strings.h"
+#include "server/base/text.h"
+
+namespace pingti::routing {
+namespace {
+
+constexpr size_t kNearNamesMax = 3;
+
+const config::Model* FindModel(const config::Config& config, const std::string& name) {
+  const auto it = std::find_if(config.models.begin(), config.models.end(),
+                               [&](const config::Model& model) { return model.name == name; });
+  return it == config.models.end() ? nullptr : &*it;
+}
+
+}  // namespace
+
+RouteTable::RouteTable(const config::Config& config) {
+  for (const config::Alias& alias : config.aliases) {
+    const config::Model* substitute = FindModel(config, alias.to);
+    const config::Model* original = FindModel(config, alias.name);
+    const std::string& model_class =
+        original != nullptr ? original->model_class : substitute->model_class;
+    AddRoute(config, alias.name, *substitute, model_class);
+  }
+  for (const config::Model& model : config.models) {
+    if (!by_name_.contains(model.name)) AddRoute(config, model.name, model, model.model_class);
+  }
+  std::sort(routes_.begin(), routes_.end(),
+            [](const Route& a, const Route& b) { return a.name < b.name; });
+  for (size_t i = 0; i < routes_.size(); ++i) {
+    routes_[i].index = i;
+    by_name_[routes_[i].name] = i;
+    off_.erase(routes_[i].name);
+  }
+}
+
+const config::Provider* RouteTable::ProviderFor(const config::Config& config,
+                                                const config::Model& model) const {
+  const config::Provider* serves_any = nullptr;
+  for (const config::Provider& provider : config.providers) {
+    if (!provider.on()) continue;
+    if (provider.name == model.provider) return &provider;
+    if (provider.serves_any_model) serves_any = &provider;
+  }
+  return serves_any;
+}
+
+void RouteTable::AddRoute(const config::Config& config, const std::string& name,
+                          const config::Model& serves, const std::string& model_class) {
+  const config::Provider* provider = ProviderFor(config, serves);
+  if (provider == nullptr) {
+    off_[name] = serves.provider;
+    return;
+  }
+  Route route;
+  route.name = name;
+  route.model = &serves;
+  route.provider = provider;
+  const bool own = provider->name == serves.provider;
+  route.upstream_model =
+      own || provider->upstream_model.empty() ? serves.upstream_model : provider->upstream_model;
+  route.model_class = model_class;
+  by_name_[name] = 0;  // numbered when all are there
+  routes_.push_back(std::move(route));
+}
+
+const Route* RouteTable::Find(std::string_view name) const {
+  const auto it = by_name_.find(name);
+  return it == by_name_.end() ? nullptr : &routes_[it->second];
+}
+
+model::CallError RouteTable::Unknown(std::string_view name) const {
+  model::CallError error;
+  error.reason = model::ErrorReason::kModelUnknown;
+  error.metadata["model"] = std::string(name);
+  if (const auto it = off_.find(name); it != off_.end()) {
+    error.message = base::StrCat("model ", name, " is in the catalogue, but its provider ",
+                                 it->second, " is not configured on this server");
+    return error;
+  }
+  std::vector<std::string_view> names;
+  names.reserve(routes_.size());
+  for (const Route& route : routes_) names.push_back(route.name);
+  std::string near;
+  for (const std::string& candidate : base::NearestNames(name, names, kNearNamesMax)) {
+    base::StrAppend(&near, near.empty() ? "" : ", ", candidate);
+  }
+  error.message = base::StrCat("there is no model ", name);
+  if (near.empty()) {
+    error.message += "; ListModels has the names";
+  } else {
+    base::StrAppend(&error.message, "; did you mean ", near, "?");
+    error.metadata["near"] = near;
+  }
+  return error;
+}
+
+}  // namespace pingti::routing

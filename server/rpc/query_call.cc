@@ -1,0 +1,217 @@
+#include "server/rpc/query_call.h"
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include <grpcpp/impl/codegen/proto_utils.h>
+
+#include "server/base/request_id.h"
+#include "server/base/strings.h"
+#include "server/exchange/queries.h"
+#include "server/rpc/read_request.h"
+#include "server/rpc/status.h"
+#include "server/rpc/write_response.h"
+
+namespace pingti::rpc {
+namespace {
+
+using google::protobuf::Message;
+using Error = std::optional<model::CallError>;
+
+constexpr int kPageSizeMax = 1000;
+
+// What a query is answered from.
+struct Context {
+  exchange::Worker& worker;
+  exchange::View& view;
+  const tenancy::Identity& who;
+  Message* in;
+  Message* out;
+};
+
+base::Task<Error> AnswerCountTokens(Context c) {
+  model::CompletionRequest request;
+  auto* spec = static_cast<v1::CountTokensRequest*>(c.in)->mutable_spec();
+  if (auto error = ReadSpec(spec, &request)) co_return error;
+  auto counted = exchange::CountTokens(c.view, c.who, request);
+  if (auto* error = std::get_if<model::CallError>(&counted)) co_return std::move(*error);
+  const auto& count = std::get<exchange::TokenCount>(counted);
+  auto* response = static_cast<v1::CountTokensResponse*>(c.out);
+  response->set_input_tokens(count.estimate.input_tokens);
+  response->set_likely_output_tokens(count.estimate.output_tokens);
+  response->set_reserved_tokens(count.estimate.reserved_tokens);
+  response->set_source(v1::USAGE_SOURCE_ESTIMATED);
+  response->set_upstream_model(count.route->upstream_model);
+  response->set_context_tokens(count.route->model->context_tokens);
+  co_return std::nullopt;
+}
+
+base::Task<Error> AnswerGetQuota(Context c) {
+  const std::string& model = static_cast<v1::GetQuotaRequest*>(c.in)->model();
+  auto read = co_await exchange::ReadQuotas(c.worker, c.view, c.who, model);
+  if (auto* error = std::get_if<model::CallError>(&read)) co_return std::move(*error);
+  auto* response = static_cast<v1::GetQuotaResponse*>(c.out);
+  const config::Tenant& tenant = c.view.config().tenants[c.who.tenant];
+  response->set_tenant(tenant.name);
+  response->set_tier(tenant.tier);
+  for (const auto& report : std::get<std::vector<exchange::BucketReport>>(read)) {
+    v1::QuotaBucket* bucket = response->add_buckets();
+    bucket->set_name(report.name);
+    bucket->set_model_class(report.model_class);
+    bucket->set_dimension(static_cast<v1::QuotaDimension>(static_cast<int>(report.dimension) + 1));
+    bucket->set_limit(report.state.limit);
+    bucket->set_capacity(report.state.capacity);
+    bucket->set_shadow(report.shadow);
+    bucket->set_remaining(report.state.remaining);
+    WriteDuration(report.state.full_in, bucket->mutable_full_in());
+    const int64_t nanos = absl::ToUnixNanos(report.full_at);
+    bucket->mutable_full_at()->set_seconds(nanos / 1'000'000'000);
+    bucket->mutable_full_at()->set_nanos(static_cast<int32_t>(nanos % 1'000'000'000));
+  }
+  co_return std::nullopt;
+}
+
+base::Task<Error> AnswerListModels(Context c) {
+  const auto* request = static_cast<v1::ListModelsRequest*>(c.in);
+  if (request->page_size() < 0 || request->page_size() > kPageSizeMax) {
+    co_return model::InvalidField("page_size", base::StrCat("is ", request->page_size(),
+                                                            "; must be from 0 to ", kPageSizeMax));
+  }
+  const size_t page_size = request->page_size() == 0 ? kPageSizeMax : request->page_size();
+  const auto usable = exchange::UsableModels(c.view, c.who);
+  // The token is the last name of the page before: it stays right when models come and go.
+  auto next = std::find_if(usable.begin(), usable.end(), [&](const routing::Route* route) {
+    return route->name > request->page_token();
+  });
+  auto* response = static_cast<v1::ListModelsResponse*>(c.out);
+  for (; next != usable.end() && response->models_size() < static_cast<int>(page_size); ++next) {
+    const routing::Route& route = **next;
+    v1::Model* model = response->add_models();
+    model->set_name(route.name);
+    model->set_serves(route.model->name);
+    model->set_provider(route.provider->name);
+    model->set_model_class(route.model_class);
+    model->set_context_tokens(route.model->context_tokens);
+    model->set_vision(route.model->vision);
+    model->set_tools(route.model->tools);
+    model->set_verified(route.model->verified);
+  }
+  if (next != usable.end()) {
+    response->set_next_page_token(response->models(response->models_size() - 1).name());
+  }
+  co_return std::nullopt;
+}
+
+base::Task<Error> AnswerCreateEmbedding(Context /*context*/) {
+  model::CallError error;
+  error.reason = model::ErrorReason::kNotSupported;
+  error.message = "embeddings are declared and not served by this version";
+  error.metadata["feature"] = "embedding";
+  co_return error;
+}
+
+struct Query {
+  telemetry::Method method;
+  const Message& request;
+  const Message& response;
+  base::Task<Error> (*answer)(Context);
+};
+
+const Query& QueryAt(int index) {
+  static const Query kQueries[kQueryCount] = {
+      {telemetry::Method::kCountTokens, v1::CountTokensRequest::default_instance(),
+       v1::CountTokensResponse::default_instance(), &AnswerCountTokens},
+      {telemetry::Method::kGetQuota, v1::GetQuotaRequest::default_instance(),
+       v1::GetQuotaResponse::default_instance(), &AnswerGetQuota},
+      {telemetry::Method::kListModels, v1::ListModelsRequest::default_instance(),
+       v1::ListModelsResponse::default_instance(), &AnswerListModels},
+      {telemetry::Method::kCreateEmbedding, v1::CreateEmbeddingRequest::default_instance(),
+       v1::CreateEmbeddingResponse::default_instance(), &AnswerCreateEmbedding},
+  };
+  return kQueries[index];
+}
+
+}  // namespace
+
+QueryCall::QueryCall(const Listener& listener, int query) : listener_(listener), query_(query) {
+  Services& services = *listener.services;
+  grpc::ServerCompletionQueue* queue = listener.queue;
+  void* tag = accepted_tag_.ForOperation();
+  switch (QueryAt(query).method) {
+    case telemetry::Method::kCountTokens:
+      services.completion.RequestCountTokens(&context_, &request_, &writer_, queue, queue, tag);
+      break;
+    case telemetry::Method::kGetQuota:
+      services.completion.RequestGetQuota(&context_, &request_, &writer_, queue, queue, tag);
+      break;
+    case telemetry::Method::kListModels:
+      services.models.RequestListModels(&context_, &request_, &writer_, queue, queue, tag);
+      break;
+    default:
+      services.embedding.RequestCreateEmbedding(&context_, &request_, &writer_, queue, queue, tag);
+  }
+}
+
+void QueryCall::OnAccepted(bool ok) {
+  if (!ok) {  // the server shuts down
+    delete this;
+    return;
+  }
+  live_ = listener_.live_calls->Enter();
+  Wait(listener_, query_);
+  listener_.worker->loop().Post(&answer_task_);
+}
+
+void QueryCall::OnFinished(bool /*ok*/) { Release(); }
+
+void QueryCall::Release() {
+  if (parties_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+}
+
+void QueryCall::Answer() { base::Detach(Run()); }
+
+base::Task<void> QueryCall::Run() {
+  exchange::Worker& worker = *listener_.worker;
+  worker.stats().loop_posts.Add();
+  const std::shared_ptr<exchange::View> view = worker.view();
+  const base::Instant arrival = worker.clock().MonotonicNow();
+  const Query& query = QueryAt(query_);
+  const std::string request_id = base::NewRequestId(worker.clock().Now(), worker.random());
+  context_.AddInitialMetadata("x-request-id", request_id);
+  std::unique_ptr<Message> request(query.request.New());
+  std::unique_ptr<Message> response(query.response.New());
+
+  auto who = exchange::Identify(*view, AuthorizationOf(context_));
+  const auto* identity = std::get_if<tenancy::Identity>(&who);
+  Error error;
+  if (identity == nullptr) {
+    error = std::move(std::get<model::CallError>(who));
+  } else {
+    error = ParseRequest(&request_, request.get());
+  }
+  if (!error) {
+    const Context context{worker, *view, *identity, request.get(), response.get()};
+    error = co_await query.answer(context);
+  }
+  exchange::RecordQuery(worker, *view, query.method, request_id, identity,
+                        error ? &*error : nullptr, arrival, context_.peer());
+  if (error) {
+    writer_.FinishWithError(ToStatus(*error, request_id), finished_tag_.ForOperation());
+  } else {
+    Finish(*response);
+  }
+  Release();
+}
+
+void QueryCall::Finish(const Message& response) {
+  grpc::ByteBuffer bytes;
+  bool own_buffer = false;
+  (void)grpc::SerializationTraits<Message>::Serialize(response, &bytes, &own_buffer);
+  writer_.Finish(bytes, grpc::Status::OK, finished_tag_.ForOperation());
+}
+
+}  // namespace pingti::rpc

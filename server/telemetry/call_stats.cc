@@ -1,0 +1,49 @@
+#include "server/telemetry/call_stats.h"
+
+namespace pingti::telemetry {
+
+std::string_view UsageSourceName(model::UsageSource source) {
+  switch (source) {
+    case model::UsageSource::kNone:
+      return "none";
+    case model::UsageSource::kMeasured:
+      return "measured";
+    case model::UsageSource::kCounted:
+      return "counted";
+    case model::UsageSource::kEstimated:
+      return "estimated";
+  }
+  base::CheckFailed(__FILE__, __LINE__, "known source", "UsageSource out of range");
+}
+
+std::string_view MethodName(Method method) {
+  switch (method) {
+    case Method::kUnary:
+      return "unary";
+    case Method::kStream:
+      return "stream";
+    case Method::kCountTokens:
+      return "count_tokens";
+    case Method::kGetQuota:
+      return "get_quota";
+    case Method::kListModels:
+      return "list_models";
+    case Method::kCreateEmbedding:
+      return "create_embedding";
+  }
+  base::CheckFailed(__FILE__, __LINE__, "known method", "Method out of range");
+}
+
+std::string_view QuotaDimensionName(int dimension) {
+  constexpr std::string_view kNames[kQuotaDimensionCount] = {
+      "requests_per_minute", "tokens_per_minute", "requests_per_day", "tokens_per_day",
+      "calls_at_once"};
+  return kNames[dimension];
+}
+
+std::string_view StoreFailureName(StoreFailure failure) {
+  constexpr std::string_view kNames[kStoreFailureCount] = {"timeout", "connection", "reply"};
+  return kNames[static_cast<int>(failure)];
+}
+
+}  // namespace pingti::telemetry

@@ -1,0 +1,209 @@
+// What is counted about calls, attempts, quotas and a worker: plain structs that the code on the
+// path of a call writes to directly.
+//
+// Each object belongs to one worker and is written by its loop thread only (counter.h). Resolve an
+// object once with WorkerMetrics (registry.h) and keep the reference: it stays valid until the
+// Registry dies. docs/metrics.md says how each member is exposed.
+//
+// Label values come from the configuration (tenants, providers, models), never from a caller's
+// bytes: a model nobody knows is the empty string. Empty values mean "not applicable".
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <utility>
+
+#include "server/model/failure.h"
+#include "server/model/usage.h"
+#include "server/telemetry/buckets.h"
+#include "server/telemetry/counter.h"
+#include "server/telemetry/store_stats.h"
+
+namespace pingti::telemetry {
+
+// How a call ended: 0 is OK, every other number is that of a model::ErrorReason.
+inline constexpr int kResultOk = 0;
+inline constexpr int kResultCount = model::kErrorReasonCount;
+inline constexpr int ResultOf(model::ErrorReason reason) { return static_cast<int>(reason); }
+
+inline constexpr int kUsageSourceCount = static_cast<int>(model::UsageSource::kEstimated) + 1;
+// Label: `none`, `measured`, `counted`, `estimated`.
+std::string_view UsageSourceName(model::UsageSource source);
+
+enum class Method { kUnary, kStream, kCountTokens, kGetQuota, kListModels, kCreateEmbedding };
+// Label: `unary`, `stream`, `count_tokens`, `get_quota`, `list_models`, `create_embedding`.
+std::string_view MethodName(Method method);
+
+// What a limit counts: same numbers as quota::Dimension.
+inline constexpr int kQuotaDimensionCount = 5;
+// Label: `requests_per_minute`, ... as in the configuration.
+std::string_view QuotaDimensionName(int dimension);
+
+// The histograms all tenants share, because theirs would be too many: one object for a provider,
+// the model that was asked for and the model there that serves it.
+struct ModelLabels {
+  std::string provider;
+  std::string model;
+  std::string upstream_model;
+  static ModelLabels Other() { return {"other", "other", "other"}; }
+  friend bool operator==(const ModelLabels&, const ModelLabels&) = default;
+  template <typename H>
+  friend H AbslHashValue(H h, const ModelLabels& l) {
+    return H::combine(std::move(h), l.provider, l.model, l.upstream_model);
+  }
+};
+
+struct ModelStats {
+  Gauge in_flight;
+  Counter chunks;
+  // By result; a call that failed is in the histogram of its ErrorReason.
+  std::array<Histogram, kResultCount> request_duration = [] {
+    return []<size_t... kI>(std::index_sequence<kI...>) {
+      return std::array<Histogram, kResultCount>{((void)kI, Histogram(kRequestSeconds))...};
+    }(std::make_index_sequence<kResultCount>());
+  }();
+  Histogram time_to_first_token{kFirstTokenSeconds};
+  Histogram time_per_output_token{kOutputTokenSeconds};
+  Histogram input_tokens{kTokens};
+  Histogram output_tokens{kTokens};
+};
+
+// One tenant x requested model x provider x upstream model x method. Provider and upstream model
+// are those that served, or were to serve, in the end; empty for a call that never got so far.
+struct CallLabels {
+  std::string tenant;
+  std::string model;
+  std::string provider;
+  std::string upstream_model;
+  Method method = Method::kUnary;
+  static CallLabels Other() { return {"other", "other", "other", "other", Method::kUnary}; }
+  friend bool operator==(const CallLabels&, const CallLabels&) = default;
+  template <typename H>
+  friend H AbslHashValue(H h, const CallLabels& l) {
+    return H::combine(std::move(h), l.tenant, l.model, l.provider, l.upstream_model, l.method);
+  }
+};
+
+struct CallStats {
+  CallStats(ModelStats& model_stats, Method method)
+      : is_completion(method == Method::kUnary || method == Method::kStream),
+        of_model(model_stats) {}
+
+  // The end of a call: counts it, and observes how long a completion took. Once per call, on every
+  // exit. `result`: kResultOk or ResultOf(reason).
+  void RecordEnd(int result, double seconds) {
+    calls[result].Add();
+    if (is_completion) of_model.request_duration[result].Observe(seconds);
+  }
+  // The usage that was settled; once per call. Does nothing where there is none.
+  void RecordUsage(const model::Usage& usage) {
+    if (usage.source == model::UsageSource::kNone) return;
+    input_tokens[static_cast<int>(usage.source)].Add(usage.input_tokens);
+    output_tokens[static_cast<int>(usage.source)].Add(usage.output_tokens);
+    of_model.input_tokens.Observe(static_cast<double>(usage.input_tokens));
+    of_model.output_tokens.Observe(static_cast<double>(usage.output_tokens));
+  }
+
+  const bool is_completion;
+  std::array<Counter, kResultCount> calls;
+  std::array<Counter, kUsageSourceCount> input_tokens;
+  std::array<Counter, kUsageSourceCount> output_tokens;
+
+  // Shared by the tenants of this worker.
+  ModelStats& of_model;
+  Gauge& in_flight = of_model.in_flight;
+  Counter& chunks = of_model.chunks;  // content messages that went out on streams
+  // Seconds from the arrival of the call to the first content sent; streams only.
+  Histogram& time_to_first_token = of_model.time_to_first_token;
+  // Seconds per output token after the first; calls that ended OK with 2 tokens or more.
+  Histogram& time_per_output_token = of_model.time_per_output_token;
+};
+
+// One provider x upstream model.
+struct AttemptLabels {
+  std::string provider;
+  std::string upstream_model;
+  static AttemptLabels Other() { return {"other", "other"}; }
+  friend bool operator==(const AttemptLabels&, const AttemptLabels&) = default;
+  template <typename H>
+  friend H AbslHashValue(H h, const AttemptLabels& l) {
+    return H::combine(std::move(h), l.provider, l.upstream_model);
+  }
+};
+
+struct AttemptStats {
+  Counter attempts;  // requests sent, or tried to be sent, to the provider
+  std::array<Counter, model::kFailureClassCount> failures;
+  // Seconds from the start of an attempt to its last byte, failed ones included.
+  Histogram duration{kRequestSeconds};
+  Counter bytes_in;  // bodies, as received
+  // Reserved tokens over used ones, of calls whose usage was measured.
+  Histogram estimate_ratio{kEstimateRatios};
+  // What estimates of input tokens are multiplied with, in thousandths; 0: nothing learned yet.
+  Gauge input_factor;
+};
+
+// The limits of one tenant or of one provider's key, for a model class.
+struct QuotaLabels {
+  std::string tenant;  // empty: a provider's
+  std::string provider;
+  std::string model_class;
+  static QuotaLabels Other() { return {"other", "other", "other"}; }
+  friend bool operator==(const QuotaLabels&, const QuotaLabels&) = default;
+  template <typename H>
+  friend H AbslHashValue(H h, const QuotaLabels& l) {
+    return H::combine(std::move(h), l.tenant, l.provider, l.model_class);
+  }
+};
+
+// A limit as the last decision of this worker left it. A scrape takes that of the worker that saw
+// it last, and works out what has been refilled since.
+struct QuotaLevel {
+  void Note(int64_t limit_now, int64_t capacity_now, int64_t remaining_now, int64_t now_us) {
+    limit.Set(limit_now);
+    capacity.Set(capacity_now);
+    remaining.Set(remaining_now);
+    seen_us.Set(now_us);
+  }
+  Gauge limit;  // 0: not limited
+  Gauge capacity;
+  Gauge remaining;  // below 0: in debt
+  Gauge seen_us;    // on the monotonic clock
+};
+
+struct QuotaStats {
+  Counter admitted;
+  std::array<Counter, kQuotaDimensionCount> refused;         // by the dimension it ran out of
+  std::array<Counter, kQuotaDimensionCount> shadow_refused;  // would have been, if enforced
+  Counter too_large;        // refused for good: larger than the whole bucket
+  Counter store_down;       // refused because the shared store was down
+  Counter reserved_tokens;  // taken before calls
+  Counter settled_tokens;   // what those calls cost the bucket in the end
+  std::array<QuotaLevel, kQuotaDimensionCount> levels;
+  Gauge waiting;          // calls that wait now
+  Counter waits_served;   // waits that ended with the quota
+  Counter waits_refused;  // ended without: too long a wait, or a full line
+};
+
+// What concerns a worker as a whole.
+struct WorkerStats {
+  Gauge calls_in_flight;
+  Counter loop_posts;           // messages from other threads that the loop has run
+  Counter calls_overloaded;     // refused: calls_in_flight_max
+  Counter calls_cancelled;      // by the caller or its deadline
+  Gauge transfers_in_flight;    // HTTP exchanges with providers
+  Gauge transfers_paused;       // those that wait for a slow caller
+  Counter stream_buffer_full;   // times a slow caller stopped the reading from a provider
+  Counter access_records;       // written by AccessLog
+  Counter access_records_lost;  // dropped by AccessLog: its buffer was full
+  Gauge reservations_open;
+  Counter reservations_dropped;  // never settled: a bug; everything counted as used
+  Histogram quota_wait{kWaitSeconds};
+  StoreStats store;
+  Counter bugs;  // doubtful states that were logged and survived
+};
+
+}  // namespace pingti::telemetry

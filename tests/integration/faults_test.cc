@@ -1,0 +1,268 @@
+// Each fault that the simulated provider commits, unary and streaming: a cut answer is never given
+// as complete, a complete one never as cut, every call ends by itself within its deadline, and the
+// quota is settled once with the usage that the call reports.
+#include <gmock/gmock.h>
+
+#include "tests/integration/world.h"
+#include "tests/upstream/clock.h"
+
+namespace pingti::integration {
+namespace {
+
+using client::Error;
+using grpc::StatusCode;
+using testing::HasSubstr;
+using testing::Not;
+
+constexpr char kPrompt[] = "Tell me about 平替, please.";
+
+// What a fault must lead to. An empty cause: the answer is complete.
+struct Want {
+  const char* cause = "";
+  const char* reason = "ANSWER_INCOMPLETE";
+  bool content = false;  // a part of the answer reaches the caller of a stream
+};
+
+constexpr Want kComplete;
+
+struct FaultCase {
+  const char* fault;
+  Want stream;
+  Want unary;
+  const char* knobs = "";  // beside the fault
+};
+
+constexpr Want kCutAfterContent{.cause = "cut", .content = true};
+constexpr Want kCut{.cause = "cut"};
+constexpr Want kMalformed{.cause = "malformed"};
+constexpr Want kNoFirstToken{.cause = "first_token_timeout", .reason = "TARGETS_UNAVAILABLE"};
+constexpr Want kTooLate{.cause = "total_timeout"};
+constexpr Want kOverloaded{.cause = "overloaded", .reason = "TARGETS_UNAVAILABLE"};
+constexpr Want kServerError{.cause = "server_error", .reason = "TARGETS_UNAVAILABLE"};
+
+const FaultCase kCases[] = {
+    {"1", kComplete, kComplete},
+    {"2", kComplete, kComplete},
+    {"2crlf", kComplete, kComplete},
+    {"2cr", kComplete, kComplete},
+    {"2mixed", kComplete, kComplete},
+    {"2split", kComplete, kComplete},
+    {"3", kComplete, kComplete},
+    {"3two", kComplete, kComplete},
+    {"4", kComplete, kComplete},
+    {"5", kComplete, kComplete, R"(,"ping_ms":5,"first_token_ms":100)"},
+    {"9", kComplete, kComplete},
+    {"9named", kComplete, kComplete},
+    {"17", kComplete, kComplete},
+    {"18", kCutAfterContent, kComplete},
+    {"19a", kCut, kCut},
+    {"19b", kCutAfterContent, kCut},
+    {"20a", kCutAfterContent, kCut},
+    // Half of a JSON text whose end only the connection could tell.
+    {"20b", kCutAfterContent, kMalformed},
+    {"20c", kCutAfterContent, kCut},
+    // An answer in one piece has only the total time.
+    {"21a", kNoFirstToken, kTooLate},
+    {"21b", kNoFirstToken, kTooLate},
+    {"21c", {.cause = "stalled", .content = true}, kTooLate},
+    {"26a", kOverloaded, kOverloaded},
+    {"26b", {.cause = "overloaded", .content = true}, kOverloaded},
+    {"30", kMalformed, kMalformed},
+    {"30b", kMalformed, kMalformed},
+    {"30c", kMalformed, kMalformed},
+    {"31", kServerError, kServerError},
+    {"31b", kServerError, kServerError},
+    {"31c", kServerError, kServerError},
+    {"37", kComplete, kComplete},
+    {"37first", kComplete, kComplete},
+    {"37last", kComplete, kComplete},
+    {"38", kComplete, kComplete},
+    {"39", kComplete, kComplete},
+    {"40", kComplete, kComplete},
+    {"41", kComplete, kComplete},
+    {"42", kComplete, kComplete},
+    {"42b", kComplete, kComplete},
+};
+
+class FaultsTest : public WorldTest<FaultsTest> {
+ public:
+  static WorldOptions MakeOptions() {
+    auto ms = [](int time) { return std::to_string(Scaled(Millis(time)).count()) + "ms"; };
+    return {.timeouts = "{connect: 2s, first_token: " + ms(600) + ", silence: " + ms(600) +
+                        ", content_gap: " + ms(800) + ", total: " + ms(1500) + "}"};
+  }
+
+ protected:
+  static void Commit(const FaultCase& fault) {
+    provider().SetDefaults(std::string(R"({"fault":")") + fault.fault + "\"" + fault.knobs + "}");
+  }
+
+  // Settled quota tokens since `before`.
+  static int64_t Settled(const Metrics& before) {
+    return static_cast<int64_t>(server().Scrape().Sum("pingti_quota_settled_tokens_total") -
+                                before.Sum("pingti_quota_settled_tokens_total"));
+  }
+
+  static void ExpectFailure(const Error& error, const Want& want, const std::string& what) {
+    EXPECT_EQ(error.code, StatusCode::UNAVAILABLE) << what << ": " << error.message;
+    EXPECT_EQ(error.reason, want.reason) << what;
+    EXPECT_EQ(error.metadata.count("cause") ? error.metadata.at("cause") : "", want.cause) << what;
+    EXPECT_EQ(error.metadata.count("provider") ? error.metadata.at("provider") : "", "simulated");
+    EXPECT_FALSE(error.request_id.empty()) << what;
+    EXPECT_THAT(error.message, Not(HasSubstr("SIMULATED-HTML-BODY"))) << what;
+    EXPECT_THAT(error.message, Not(HasSubstr("<"))) << what;
+  }
+
+  static int64_t Total(const v1::Usage& usage) {
+    return usage.input_tokens() + usage.output_tokens();
+  }
+};
+
+TEST_F(FaultsTest, Streams) {
+  const std::string expected = provider().AnswerTo(kPrompt);
+  for (const FaultCase& fault : kCases) {
+    const std::string what = std::string("stream, fault ") + fault.fault;
+    Commit(fault);
+    const Metrics before = server().Scrape();
+    Streamed all = ReadAll(world().Client().Stream(Ask(kPrompt)));
+    const rapidjson::Document record = server().AccessRecord(all.error.request_id);
+    EXPECT_EQ(server().Scrape().Sum("pingti_quota_admitted_total") -
+                  before.Sum("pingti_quota_admitted_total"),
+              1);
+    if (fault.stream.cause[0] == '\0') {
+      EXPECT_TRUE(all.error.ok()) << what << ": " << all.error.message;
+      EXPECT_EQ(all.text(), expected) << what;
+      ASSERT_TRUE(all.finished) << what;
+      EXPECT_EQ(all.finished->choices(0).finish_reason(), v1::FINISH_REASON_STOP) << what;
+      EXPECT_EQ(Settled(before), Total(all.finished->usage())) << what;
+      EXPECT_STREQ(record["code"].GetString(), "OK") << what;
+      continue;
+    }
+    ExpectFailure(all.error, fault.stream, what);
+    EXPECT_FALSE(all.finished) << what;
+    EXPECT_EQ(all.error.answer_started, fault.stream.content) << what;
+    EXPECT_EQ(!all.text().empty(), fault.stream.content) << what;
+    EXPECT_TRUE(std::string_view(expected).starts_with(all.text())) << what;
+    EXPECT_LT(all.text().size(), expected.size() + 1) << what;
+    if (fault.stream.content) {
+      // What was delivered is counted, as a lower bound: nothing is given back.
+      EXPECT_EQ(all.error.metadata.at("usage_source"), "counted") << what;
+      EXPECT_GT(std::stoll(all.error.metadata.at("output_tokens")), 0) << what;
+      EXPECT_GE(Settled(before), record["usage"]["output_tokens"].GetInt64()) << what;
+      EXPECT_TRUE(record["usage"]["lower_bound"].GetBool()) << what;
+    } else {
+      EXPECT_EQ(Settled(before), 0) << what;
+      EXPECT_FALSE(record.HasMember("usage")) << what;
+    }
+  }
+}
+
+TEST_F(FaultsTest, Unary) {
+  const std::string expected = provider().AnswerTo(kPrompt);
+  for (const FaultCase& fault : kCases) {
+    const std::string what = std::string("unary, fault ") + fault.fault;
+    Commit(fault);
+    const Metrics before = server().Scrape();
+    const auto answer = world().Client().Generate(Ask(kPrompt));
+    EXPECT_EQ(answer.ok(), fault.unary.cause[0] == '\0') << what;
+    if (answer.ok()) {
+      EXPECT_EQ(answer->choices(0).text(), expected) << what;
+      EXPECT_EQ(answer->choices(0).finish_reason(), v1::FINISH_REASON_STOP) << what;
+      EXPECT_EQ(Settled(before), Total(answer->usage())) << what;
+    } else {
+      ExpectFailure(answer.error(), fault.unary, what);
+      EXPECT_FALSE(answer.error().answer_started) << what;
+      EXPECT_EQ(Settled(before), 0) << what;
+    }
+  }
+}
+
+// The usage that is reported where the provider's report is strange.
+TEST_F(FaultsTest, UsageThatCannotBeTrustedIsCountedOrClamped) {
+  const auto plain = world().Client().Generate(Ask(kPrompt));
+  ASSERT_TRUE(plain.ok());
+  struct Case {
+    const char* fault;
+    v1::UsageSource source;
+    bool same_output;  // as the honest report
+  };
+  for (const Case& c :
+       {Case{"38", v1::USAGE_SOURCE_MEASURED, true}, Case{"39", v1::USAGE_SOURCE_COUNTED, false},
+        Case{"40", v1::USAGE_SOURCE_COUNTED, false}, Case{"41", v1::USAGE_SOURCE_MEASURED, true},
+        Case{"42", v1::USAGE_SOURCE_MEASURED, true}}) {
+    provider().SetDefaults(std::string(R"({"fault":")") + c.fault + "\"}");
+    const Streamed all = ReadAll(world().Client().Stream(Ask(kPrompt)));
+    ASSERT_TRUE(all.finished) << c.fault;
+    const v1::Usage& usage = all.finished->usage();
+    EXPECT_EQ(usage.source(), c.source) << c.fault;
+    EXPECT_GT(usage.output_tokens(), 0) << c.fault;
+    EXPECT_FALSE(usage.lower_bound()) << c.fault;
+    EXPECT_EQ(usage.output_tokens() == plain->usage().output_tokens(), c.same_output) << c.fault;
+  }
+  // No number of a provider makes a bill negative or endless.
+  provider().SetDefaults(R"({"fault":"42b"})");
+  const Streamed absurd = ReadAll(world().Client().Stream(Ask(kPrompt)));
+  ASSERT_TRUE(absurd.finished);
+  EXPECT_GE(absurd.finished->usage().input_tokens(), 0);
+  EXPECT_GT(absurd.finished->usage().output_tokens(), 0);
+  EXPECT_LT(absurd.finished->usage().output_tokens(), int64_t{1} << 53);
+}
+
+// Fault 22: a provider that keeps sending a byte now and then is ended by the total time.
+TEST_F(FaultsTest, TrickleIsEndedByTheTotalTime) {
+  provider().SetDefaults(R"({"fault":"22","trickle_ms":20})");
+  const int64_t begin = upstream::MonotonicNs();
+  const Streamed stream = ReadAll(world().Client().Stream(Ask(kPrompt, "hasty")));
+  const int64_t took_ms = (upstream::MonotonicNs() - begin) / 1'000'000;
+  EXPECT_EQ(stream.error.metadata.at("cause"), "total_timeout") << stream.error.message;
+  EXPECT_EQ(stream.error.code, StatusCode::UNAVAILABLE);
+  EXPECT_FALSE(stream.finished);
+  EXPECT_GE(took_ms, 1400);
+  EXPECT_LE(took_ms, Scaled(Millis(3000)).count());
+  EXPECT_NE(provider().DisconnectNs(), 0);
+  const auto unary = world().Client().Generate(Ask(kPrompt, "hasty"));
+  ASSERT_FALSE(unary.ok());
+  EXPECT_EQ(unary.error().metadata.at("cause"), "total_timeout");
+}
+
+// The provider's own errors by status.
+TEST_F(FaultsTest, StatusesOfTheProvider) {
+  struct Case {
+    const char* status;
+    StatusCode code;
+    const char* reason;
+  };
+  for (const Case& c : {Case{"400", StatusCode::INVALID_ARGUMENT, "CONTEXT_TOO_LONG"},
+                        Case{"400bad", StatusCode::INVALID_ARGUMENT, "PROVIDER_REJECTED_REQUEST"},
+                        Case{"401", StatusCode::INTERNAL, "PROVIDER_REFUSED_KEY"},
+                        Case{"403", StatusCode::UNAVAILABLE, "PROVIDER_LOST"},
+                        Case{"404", StatusCode::UNAVAILABLE, "TARGETS_UNAVAILABLE"},
+                        Case{"429", StatusCode::UNAVAILABLE, "PROVIDER_RATE_LIMITED"},
+                        Case{"429quota", StatusCode::UNAVAILABLE, "PROVIDER_LOST"},
+                        Case{"500", StatusCode::UNAVAILABLE, "TARGETS_UNAVAILABLE"},
+                        Case{"503", StatusCode::UNAVAILABLE, "TARGETS_UNAVAILABLE"},
+                        Case{"529", StatusCode::UNAVAILABLE, "TARGETS_UNAVAILABLE"}}) {
+    provider().SetDefaults(std::string(R"({"status":")") + c.status + "\"}");
+    const auto unary = world().Client().Generate(Ask(kPrompt));
+    const Streamed stream = ReadAll(world().Client().Stream(Ask(kPrompt)));
+    ASSERT_FALSE(unary.ok()) << c.status;
+    for (const Error& error : {unary.error(), stream.error}) {
+      EXPECT_EQ(error.code, c.code) << c.status << ": " << error.message;
+      EXPECT_EQ(error.reason, c.reason) << c.status << ": " << error.message;
+      const bool too_long = error.reason == "CONTEXT_TOO_LONG";
+      for (const char* key : {"model", "context_tokens", "requested_tokens"}) {
+        EXPECT_EQ(error.metadata.count(key), too_long ? 1u : 0u) << c.status << ": " << key;
+      }
+    }
+  }
+}
+
+TEST_F(FaultsTest, RetryAfterOfTheProviderReachesTheCaller) {
+  provider().SetDefaults(R"({"status":"429","retry_after":"7"})");
+  const auto unary = world().Client().Generate(Ask(kPrompt));
+  ASSERT_FALSE(unary.ok());
+  EXPECT_EQ(unary.error().retry_delay, Millis(7000));
+}
+
+}  // namespace
+}  // namespace pingti::integration

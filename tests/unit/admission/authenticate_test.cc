@@ -1,0 +1,90 @@
+#include "server/admission/authenticate.h"
+
+#include <string>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace pingti::admission {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+config::Config MakeConfig() {
+  config::Config config;
+  for (const char* name : {"acme", "duck"}) {
+    config::Tenant& tenant = config.tenants.emplace_back();
+    tenant.name = name;
+    const std::string key = "pt_" + std::string(name) + "_s3cret";
+    const tenancy::KeyHash hash = tenancy::HashKey(key);
+    tenant.keys.push_back({name, std::string(hash.begin(), hash.end())});
+  }
+  config.tenants[1].suspended = true;
+  return config;
+}
+
+class AuthenticateTest : public ::testing::Test {
+ protected:
+  // The name of the tenant, or of the reason of the refusal.
+  std::string Who(std::string_view authorization) {
+    const auto who = Authenticate(authorization, directory_, config_);
+    if (const auto* error = std::get_if<model::CallError>(&who)) {
+      EXPECT_THAT(error->message, Not(HasSubstr("s3cret")));
+      return std::string(model::ErrorReasonName(error->reason));
+    }
+    return config_.tenants[std::get<tenancy::Identity>(who).tenant].name;
+  }
+
+  const config::Config config_ = MakeConfig();
+  const tenancy::TenantDirectory directory_{config_};
+};
+
+TEST_F(AuthenticateTest, AValidKeyIsItsTenant) { EXPECT_EQ(Who("Bearer pt_acme_s3cret"), "acme"); }
+
+TEST_F(AuthenticateTest, TheSchemeIsReadInAnyCase) {
+  EXPECT_EQ(Who("bearer pt_acme_s3cret"), "acme");
+  EXPECT_EQ(Who("BEARER pt_acme_s3cret"), "acme");
+}
+
+TEST_F(AuthenticateTest, NoKeyIsMissing) { EXPECT_EQ(Who(""), "KEY_MISSING"); }
+
+TEST_F(AuthenticateTest, AnythingElseIsInvalid) {
+  for (const char* authorization :
+       {"Bearer", "Bearer ", "Bearer pt_acme_wrong", "Bearer pt_nobody_s3cret", "pt_acme_s3cret",
+        "Basic pt_acme_s3cret", "Bearer  pt_acme_s3cret", "Bearer pt_acme_s3cret ",
+        "Bearer \xff\xfe"}) {
+    EXPECT_EQ(Who(authorization), "KEY_INVALID") << authorization;
+  }
+}
+
+TEST_F(AuthenticateTest, WrongSecretAndUnknownIdLookTheSame) {
+  const auto wrong = Authenticate("Bearer pt_acme_wrong", directory_, config_);
+  const auto unknown = Authenticate("Bearer pt_nobody_wrong", directory_, config_);
+  EXPECT_EQ(std::get<model::CallError>(wrong).message, std::get<model::CallError>(unknown).message);
+}
+
+TEST_F(AuthenticateTest, ASuspendedTenantIsToldSoOnlyWithAValidKey) {
+  EXPECT_EQ(Who("Bearer pt_duck_s3cret"), "TENANT_SUSPENDED");
+  EXPECT_EQ(Who("Bearer pt_duck_wrong"), "KEY_INVALID");
+}
+
+TEST(CheckModelAllowedTest, AnEmptyListAllowsAll) {
+  config::Tenant tenant;
+  EXPECT_FALSE(CheckModelAllowed(tenant, "gpt-4o").has_value());
+}
+
+TEST(CheckModelAllowedTest, AListAllowsWhatIsInIt) {
+  config::Tenant tenant;
+  tenant.name = "acme";
+  tenant.models = {"gpt-4o"};
+  EXPECT_FALSE(CheckModelAllowed(tenant, "gpt-4o").has_value());
+  const auto error = CheckModelAllowed(tenant, "yi-large");
+  ASSERT_TRUE(error.has_value());
+  EXPECT_EQ(error->reason, model::ErrorReason::kModelNotAllowed);
+  EXPECT_EQ(error->code(), absl::StatusCode::kPermissionDenied);
+  EXPECT_EQ(error->metadata.at("model"), "yi-large");
+}
+
+}  // namespace
+}  // namespace pingti::admission

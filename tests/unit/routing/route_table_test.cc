@@ -1,0 +1,195 @@
+#include "server/routing/route_table.h"
+
+#include <string>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace pingti::routing {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+
+// Two providers, two models, and gpt-4o served by yi-large.
+config::Config PlatformConfig() {
+  config::Config config;
+  for (const char* name : {"openai", "yi"}) {
+    config::Provider& provider = config.providers.emplace_back();
+    provider.name = name;
+    provider.dialect = "openai";
+    provider.base_url = "https://" + std::string(name) + ".example/v1";
+    provider.api_key = config::Secret("key");
+  }
+  config::Model& gpt = config.models.emplace_back();
+  gpt.name = "gpt-4o";
+  gpt.provider = "openai";
+  gpt.upstream_model = "gpt-4o-2024-08-06";
+  gpt.model_class = "gpt-4o";
+  config::Model& yi = config.models.emplace_back();
+  yi.name = "yi-large";
+  yi.provider = "yi";
+  yi.upstream_model = "yi-large";
+  yi.model_class = "yi";
+  config.aliases.push_back({"gpt-4o", "yi-large"});
+  return config;
+}
+
+void TurnOff(config::Config& config, const std::string& name) {
+  for (config::Provider& provider : config.providers) {
+    if (provider.name == name) provider.api_key = config::Secret();
+  }
+}
+
+config::Config WithSimulated(config::Config config, const std::string& upstream_model) {
+  config::Provider& any = config.providers.emplace_back();
+  any.name = "simulated";
+  any.dialect = "openai";
+  any.base_url = "http://127.0.0.1:1";
+  any.no_key = true;
+  any.serves_any_model = true;
+  any.upstream_model = upstream_model;
+  return config;
+}
+
+std::vector<std::string> Names(const RouteTable& table) {
+  std::vector<std::string> names;
+  for (const Route& route : table.routes()) names.push_back(route.name);
+  return names;
+}
+
+TEST(RouteTableTest, AnAliasIsServedByItsSubstitute) {
+  const config::Config config = PlatformConfig();
+  const RouteTable table(config);
+  const Route* route = table.Find("gpt-4o");
+  ASSERT_NE(route, nullptr);
+  EXPECT_EQ(route->name, "gpt-4o");
+  EXPECT_EQ(route->model->name, "yi-large");
+  EXPECT_EQ(route->provider->name, "yi");
+  EXPECT_EQ(route->upstream_model, "yi-large");
+  EXPECT_EQ(route->model_class, "gpt-4o");  // quotas go by what was asked for
+}
+
+TEST(RouteTableTest, AnAliasOfANewNameCountsAsItsSubstitute) {
+  config::Config config = PlatformConfig();
+  config.aliases.push_back({"gpt-3.5-turbo-1106", "yi-large"});
+  const RouteTable table(config);
+  const Route* route = table.Find("gpt-3.5-turbo-1106");
+  ASSERT_NE(route, nullptr);
+  EXPECT_EQ(route->model_class, "yi");
+  EXPECT_EQ(route->model->name, "yi-large");
+}
+
+TEST(RouteTableTest, TheOriginalServesWhereTheSubstitutesProviderIsOff) {
+  config::Config config = PlatformConfig();
+  TurnOff(config, "yi");
+  const RouteTable table(config);
+  const Route* route = table.Find("gpt-4o");
+  ASSERT_NE(route, nullptr);
+  EXPECT_EQ(route->model->name, "gpt-4o");
+  EXPECT_EQ(route->provider->name, "openai");
+  EXPECT_EQ(route->upstream_model, "gpt-4o-2024-08-06");
+  EXPECT_EQ(table.Find("yi-large"), nullptr);
+}
+
+TEST(RouteTableTest, AModelIsServedByItsOwnProvider) {
+  config::Config config = PlatformConfig();
+  config.aliases.clear();
+  const RouteTable table(config);
+  EXPECT_EQ(table.Find("gpt-4o")->provider->name, "openai");
+  EXPECT_EQ(table.Find("yi-large")->provider->name, "yi");
+}
+
+TEST(RouteTableTest, AProviderOfAnyModelServesWhatIsOff) {
+  config::Config config = PlatformConfig();
+  TurnOff(config, "yi");
+  TurnOff(config, "openai");
+  config = WithSimulated(std::move(config), "");
+  const RouteTable table(config);
+  EXPECT_THAT(Names(table), ElementsAre("gpt-4o", "yi-large"));
+  EXPECT_EQ(table.Find("gpt-4o")->provider->name, "simulated");
+  EXPECT_EQ(table.Find("gpt-4o")->upstream_model, "yi-large");
+  EXPECT_EQ(table.Find("yi-large")->upstream_model, "yi-large");
+}
+
+TEST(RouteTableTest, AProviderOfAnyModelDoesNotTakeWhatIsOn) {
+  const config::Config config = WithSimulated(PlatformConfig(), "smol");
+  const RouteTable table(config);
+  EXPECT_EQ(table.Find("gpt-4o")->provider->name, "yi");
+  EXPECT_EQ(table.Find("gpt-4o")->upstream_model, "yi-large");
+}
+
+TEST(RouteTableTest, AProviderOfAnyModelMayNameTheModelItself) {
+  config::Config config = PlatformConfig();
+  TurnOff(config, "yi");
+  TurnOff(config, "openai");
+  config = WithSimulated(std::move(config), "smollm2");
+  const RouteTable table(config);
+  EXPECT_EQ(table.Find("gpt-4o")->upstream_model, "smollm2");
+}
+
+TEST(RouteTableTest, TheNameOfAnyModelIsNotForModelsOfTheProviderItself) {
+  config::Config config = WithSimulated(PlatformConfig(), "smollm2");
+  config::Model& own = config.models.emplace_back();
+  own.name = "own";
+  own.provider = "simulated";
+  own.upstream_model = "own-upstream";
+  own.model_class = "own";
+  const RouteTable table(config);
+  EXPECT_EQ(table.Find("own")->upstream_model, "own-upstream");
+}
+
+TEST(RouteTableTest, RoutesAreOrderedAndNumbered) {
+  config::Config config = PlatformConfig();
+  config.aliases.push_back({"a-first", "yi-large"});
+  const RouteTable table(config);
+  EXPECT_THAT(Names(table), ElementsAre("a-first", "gpt-4o", "yi-large"));
+  for (size_t i = 0; i < table.routes().size(); ++i) {
+    EXPECT_EQ(table.routes()[i].index, i);
+    EXPECT_EQ(table.Find(table.routes()[i].name), &table.routes()[i]);
+  }
+}
+
+TEST(RouteTableTest, AnUnknownModelGetsNearNames) {
+  const config::Config config = PlatformConfig();
+  const RouteTable table(config);
+  EXPECT_EQ(table.Find("gpt-4"), nullptr);
+  const model::CallError error = table.Unknown("gpt-4");
+  EXPECT_EQ(error.reason, model::ErrorReason::kModelUnknown);
+  EXPECT_EQ(error.metadata.at("model"), "gpt-4");
+  EXPECT_EQ(error.metadata.at("near"), "gpt-4o");
+  EXPECT_EQ(error.message, "there is no model gpt-4; did you mean gpt-4o?");
+}
+
+TEST(RouteTableTest, AModelThatIsNearNothingGetsNone) {
+  const config::Config config = PlatformConfig();
+  const RouteTable table(config);
+  const model::CallError error = table.Unknown("completely-different-thing");
+  EXPECT_EQ(error.metadata.count("near"), 0u);
+  EXPECT_THAT(error.message, HasSubstr("ListModels"));
+}
+
+TEST(RouteTableTest, AModelWhoseProviderIsOffSaysSo) {
+  config::Config config = PlatformConfig();
+  TurnOff(config, "yi");
+  TurnOff(config, "openai");
+  const RouteTable table(config);
+  EXPECT_THAT(table.routes(), IsEmpty());
+  const model::CallError error = table.Unknown("yi-large");
+  EXPECT_EQ(error.reason, model::ErrorReason::kModelUnknown);
+  EXPECT_THAT(error.message, HasSubstr("its provider yi is not configured"));
+  EXPECT_THAT(error.message, Not(HasSubstr("did you mean")));
+}
+
+TEST(RouteTableTest, NearNamesAreOnlyOfModelsThatAreServed) {
+  config::Config config = PlatformConfig();
+  TurnOff(config, "yi");
+  const RouteTable table(config);
+  EXPECT_EQ(table.Unknown("yi-larg").metadata.count("near"), 0u);
+}
+
+}  // namespace
+}  // namespace pingti::routing
