@@ -5,6 +5,7 @@
 #include <google/protobuf/arena.h>
 
 #include "server/base/check.h"
+#include "server/rpc/inline_event.h"
 #include "server/rpc/read_request.h"
 #include "server/rpc/status.h"
 #include "server/rpc/write_response.h"
@@ -145,14 +146,16 @@ void StreamCall::Pump() {
     writer_.WriteAndFinish(bytes, options, *end_, finished_tag().ForOperation());
     return;
   }
-  if (!queue_.empty()) {
-    write_state_.store(kWritingAndAwaited, std::memory_order_relaxed);
-    // More follows at once: let gRPC put both into one segment. Not for the first message: it
-    // travels with the initial metadata, and gRPC would hold both back without ever completing the
-    // write.
-    if (wrote_) options.set_buffer_hint();
+  const bool first = !std::exchange(wrote_, true);
+  if (queue_.empty()) {
+    StartAndTakeEvent(listener_.queue,
+                      [&] { writer_.Write(bytes, options, written_tag_.ForOperation()); });
+    return;
   }
-  wrote_ = true;
+  write_state_.store(kWritingAndAwaited, std::memory_order_relaxed);
+  // More follows at once: let gRPC put both into one segment. Not for the first message: it travels
+  // with the initial metadata, and gRPC would hold both back without ever completing the write.
+  if (!first) options.set_buffer_hint();
   writer_.Write(bytes, options, written_tag_.ForOperation());
 }
 

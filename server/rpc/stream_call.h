@@ -1,8 +1,9 @@
 // A call of StreamCompletion: one write outstanding, a bounded queue behind it.
 //
-// A write's completion comes on the completion-queue thread. It wakes the loop only when the loop
-// waits for it, that is when something is queued or the stream is to be finished; otherwise it only
-// notes that the stream is idle again.
+// A write's completion comes on the completion-queue thread, or at once on the loop thread that
+// started it (inline_event.h). It wakes the loop only when the loop waits for it, that is when
+// something is queued or the stream is to be finished; otherwise it only notes that the stream is
+// idle again.
 #pragma once
 
 #include <atomic>

@@ -1,7 +1,9 @@
 // What a completion queue gives back: the object that waits for an operation of gRPC.
 //
 // A tag's event is handled on the worker's completion-queue thread, briefly, and moves to the loop
-// thread from there where the call's state is concerned. Operations are started on the loop thread.
+// thread from there where the call's state is concerned. Operations are started on the loop thread;
+// an event that is there before the start has returned may be handled there and then
+// (inline_event.h).
 #pragma once
 
 // PINGTI_TSAN is set by cmake/toolchain.cmake.
