@@ -48,7 +48,8 @@ absl::StatusOr<Configuration> Configuration::Load(const Flags& flags) {
   return Configuration(flags, *std::move(runtime));
 }
 
-bool Configuration::Reload() {
+void Configuration::Reload(
+    absl::FunctionRef<void(const std::shared_ptr<const exchange::Runtime>&)> use) {
   auto loaded = Read(flags_);
   absl::Status status = loaded.status();
   std::vector<std::string> kept;
@@ -61,8 +62,9 @@ bool Configuration::Reload() {
   if (!status.ok()) {
     Log(LogLevel::kError, "configuration not reloaded, the one before stays",
         {{"file", flags_.config}, {"errors", std::string(status.message())}});
-    return false;
+    return;
   }
+  use(runtime_);
   for (const std::string& note : loaded->notes) Log(LogLevel::kInfo, note);
   if (!kept.empty()) {
     Log(LogLevel::kWarning, "these settings have changed and take a restart",
@@ -72,7 +74,6 @@ bool Configuration::Reload() {
       {{"file", flags_.config},
        {"tenants", base::StrCat(config().tenants.size())},
        {"models", base::StrCat(config().models.size())}});
-  return true;
 }
 
 }  // namespace pingti::app

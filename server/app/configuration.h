@@ -5,6 +5,7 @@
 
 #include <memory>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "server/app/flags.h"
 #include "server/exchange/runtime.h"
@@ -17,10 +18,10 @@ class Configuration {
   // for the operator. REQUIRES: curl is initialised.
   static absl::StatusOr<Configuration> Load(const Flags& flags);
 
-  // Reads it again. True: runtime() is a new one, which has taken over what is used up of the
-  // limits. Else everything stays as it was. Either way a line in the log says so; it names the
-  // changes that only a restart can bring.
-  bool Reload();
+  // Reads it again. Where it is good, runtime() is a new one, which has taken over what is used up
+  // of the limits, and `use` is called with it. Else everything stays as it was. Either way a line
+  // in the log says so afterwards; it names the changes that only a restart can bring.
+  void Reload(absl::FunctionRef<void(const std::shared_ptr<const exchange::Runtime>&)> use);
 
   const std::shared_ptr<const exchange::Runtime>& runtime() const { return runtime_; }
   const config::Config& config() const { return runtime_->config(); }

@@ -59,7 +59,7 @@ void Serve(rpc::Server& server, Configuration& configuration) {
   sigaddset(&signals, SIGHUP);
   int signal = 0;
   while (sigwait(&signals, &signal) == 0 && signal == SIGHUP) {
-    if (configuration.Reload()) server.Reload(configuration.runtime());
+    configuration.Reload([&](const auto& runtime) { server.Reload(runtime); });
   }
   // From now on SIGHUP stays blocked: a drain has nothing to reload.
   Log(LogLevel::kInfo, "draining", {{"signal", signal == SIGTERM ? "SIGTERM" : "SIGINT"}});

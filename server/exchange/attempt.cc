@@ -1,5 +1,6 @@
 // One attempt at a target: the part of a Call that speaks with a provider.
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "server/base/strings.h"
@@ -14,6 +15,8 @@ using model::FailureClass;
 // How long a finished stream waits for the end of the provider's answer, so that its connection can
 // be used again.
 constexpr absl::Duration kLingerMax = absl::Milliseconds(250);
+// A stream that has passed its reservation takes so much more at a time.
+constexpr int64_t kGrowthStepTokens = 64;
 
 providers::TargetTraits TraitsOf(const routing::Route& route) {
   const config::Model& model = *route.model;
@@ -65,9 +68,27 @@ std::string_view TextOf(const model::ContentDelta& delta) {
 
 // The provider then stops where the reservation ends.
 void Call::ForwardOutputCap() {
-  if (estimate_.output_cap == 0 || estimate_.caller_set_cap) return;
-  if (!strict_ && !route_->model->forward_output_cap) return;
-  input_.request.sampling.max_output_tokens = static_cast<int32_t>(estimate_.output_cap);
+  if (!strict_ && (estimate_.caller_set_cap || !route_->model->forward_output_cap)) return;
+  auto& sent = input_.request.sampling.max_output_tokens;
+  const int64_t reserved = estimate_.choice_tokens;
+  if (estimate_.caller_set_cap && *sent <= reserved) return;
+  if (estimate_.caller_set_cap) {
+    adaptations_.push_back(
+        {"sampling.max_output_tokens", providers::Adaptation::Action::kClamped,
+         base::StrCat("the tier reserves what is sent, and model ", route_->model->name,
+                      " writes at most ", reserved, " tokens")});
+  }
+  sent = reserved;
+}
+
+// In steps: in a shared store each is an operation. Settlement takes the rest.
+void Call::GrowReservations() {
+  const int64_t tokens = estimate_.input_tokens + counted_.tokens();
+  const base::Instant now = worker_.clock().MonotonicNow();
+  for (quota::Reservation* reservation : {&reservation_, &provider_reservation_}) {
+    if (!reservation->open() || tokens < reservation->tokens() + kGrowthStepTokens) continue;
+    reservation->Grow(tokens, now);
+  }
 }
 
 base::Task<Call::Outcome> Call::Attempt() {
@@ -81,7 +102,7 @@ base::Task<Call::Outcome> Call::Attempt() {
   ForwardOutputCap();
   providers::WireRequest wire =
       view_->dialect(provider).Encode(input_.request, TraitsOf(*route_), input_.stream);
-  adaptations_ = std::move(wire.adaptations);
+  std::move(wire.adaptations.begin(), wire.adaptations.end(), std::back_inserter(adaptations_));
   transport::HttpRequest http;
   http.url = provider.base_url + wire.path;
   http.headers = view_->runtime().headers(provider);
@@ -262,22 +283,24 @@ void Call::Deliver(model::StreamEvents* events, Outcome* outcome) {
   for (model::ContentDelta& delta : events->deltas) DeliverDelta(std::move(delta));
   for (model::ChoiceEnd& end : events->ends) outcome->ends.push_back(end);
   events->clear();
-  reservation_.Grow(estimate_.input_tokens + counted_.tokens(), worker_.clock().MonotonicNow());
+  GrowReservations();
 }
 
 void Call::DeliverDelta(model::ContentDelta delta) {
   counted_.Add(TextOf(delta));
   if (std::holds_alternative<model::ReasoningDelta>(delta) && !input_.include_reasoning) return;
-  if (!started_sent_) {
-    started_sent_ = true;
-    ServedBy served_by;
-    served_by.provider = route_->provider->name;
-    served_by.upstream_model = route_->upstream_model;
-    served_by.attempts = 1;
-    served_by.adaptations = adaptations_;
-    sink_.SendStarted(input_.request.request_id, route_->name, served_by);
-  }
+  SendStartedOnce();
   sink_.SendDelta(std::move(delta));
+}
+
+void Call::SendStartedOnce() {
+  if (std::exchange(started_sent_, true)) return;
+  ServedBy served_by;
+  served_by.provider = route_->provider->name;
+  served_by.upstream_model = route_->upstream_model;
+  served_by.attempts = 1;
+  served_by.adaptations = adaptations_;
+  sink_.SendStarted(input_.request.request_id, route_->name, served_by);
 }
 
 void Call::NoteContent(base::Instant now) {

@@ -7,6 +7,7 @@
 // record were settled exactly once.
 #pragma once
 
+#include <array>
 #include <memory>
 #include <optional>
 #include <string>
@@ -74,6 +75,22 @@ class Call {
   std::optional<model::CallError> Admit(const std::string& chosen_id);
 
   // Taking quota (quota_step.cc). An error: the call ends with it, nothing was taken.
+  struct Wanted {
+    quota::Demand demand;
+    std::array<quota::WaitingLine*, quota::kScopesMax> lines{};  // of the demand's scopes
+    telemetry::QuotaStats* stats = nullptr;
+
+    // A null `set` limits nothing.
+    void Add(quota::BucketSet* set, quota::WaitingLine* line) {
+      if (set == nullptr) return;
+      lines[demand.scope_count] = line;
+      demand.scopes[demand.scope_count++] = set;
+    }
+    // Where who was refused waits: in the line of what he is short of.
+    quota::WaitingLine& LineOf(const quota::Refusal& refusal) const {
+      return *lines[refusal.scope == demand.scopes[0] ? 0 : 1];
+    }
+  };
   struct Taken {
     quota::ReserveReply reply;
     std::optional<quota::Refusal> refusal;
@@ -82,19 +99,18 @@ class Call {
   };
   base::Task<std::optional<model::CallError>> ReserveOfTenant();
   base::Task<std::optional<model::CallError>> ReserveAtProvider();
-  // Asks for `demand`, and waits for it in `line` as long as the caller allows.
-  base::Task<void> Take(const quota::Demand& demand, quota::WaitingLine& line,
-                        telemetry::QuotaStats& stats, Taken* taken);
-  base::Task<void> Ask(const quota::Demand& demand, telemetry::QuotaStats& stats, Taken* taken);
-  // Others wait already: how long this call would have to.
-  base::Task<void> LookBehind(const quota::Demand& demand, const quota::WaitingLine& line,
-                              Taken* taken);
+  // Asks for `wanted`, and waits for it as long as the caller allows.
+  base::Task<void> Take(const Wanted& wanted, Taken* taken);
+  base::Task<void> Ask(const Wanted& wanted, Taken* taken);
+  // Where others wait already: whether this call would have to, and how long.
+  base::Task<void> LookBehind(const Wanted& wanted, Taken* taken);
   // What the provider says of its own buckets corrects ours.
   void NoteProviderLimits(const transport::HttpTransfer& transfer);
   void NoteRateLimited(const model::Failure& failure);
 
   // One attempt at the route's target (attempt.cc).
   void ForwardOutputCap();
+  void GrowReservations();
   base::Task<Outcome> Attempt();
   base::Task<void> ReadWhole(transport::HttpTransfer& transfer, Outcome* outcome);
   base::Task<void> ReadStream(transport::HttpTransfer& transfer, Outcome* outcome);
@@ -104,6 +120,7 @@ class Call {
   base::Task<void> Linger();
   void Deliver(model::StreamEvents* events, Outcome* outcome);
   void DeliverDelta(model::ContentDelta delta);
+  void SendStartedOnce();
   void NoteContent(base::Instant now);
   void CountAnswer(const model::Answer& answer);
   model::Failure FailureOf(const transport::HttpTransfer& transfer) const;

@@ -14,10 +14,13 @@ namespace {
 
 using State = quota::ReserveReply::State;
 
-model::CallError ClosedError(const routing::Route& route) {
+// Who has the turn in a line asks at least so often: what others give back comes unannounced.
+constexpr absl::Duration kAskAgain = absl::Milliseconds(50);
+
+model::CallError ClosedError(const quota::BucketSet& set, const routing::Route& route) {
   model::CallError error;
   error.reason = model::ErrorReason::kModelNotAllowed;
-  error.message = "the tier of the tenant has no access to model " + route.name;
+  error.message = base::StrCat("a limit of 0 in ", set.subject(), " closes model ", route.name);
   error.metadata["model"] = route.name;
   return error;
 }
@@ -26,34 +29,39 @@ bool HelpsToWait(const quota::Refusal& refusal) {
   return !refusal.store_down && refusal.wait < absl::InfiniteDuration();
 }
 
+// When a slot comes back nobody knows; that time is no reason to give up before it.
+bool WaitIsKnown(const quota::Refusal& refusal) {
+  return refusal.dimension != quota::Dimension::kCallsAtOnce;
+}
+
 }  // namespace
 
 base::Task<std::optional<model::CallError>> Call::ReserveOfTenant() {
   const config::Config& config = view_->config();
   if (!config.features.quota) co_return std::nullopt;
   const quota::QuotaBook& quotas = view_->runtime().quotas();
-  quota::Demand demand;
-  demand.tokens = estimate_.reserved_tokens;
-  for (quota::BucketSet* set :
-       {series_->limits, quotas.FindKey(identity_->tenant, identity_->key_id)}) {
-    if (set == nullptr) continue;
-    if (set->closed()) co_return ClosedError(*route_);
-    demand.scopes[demand.scope_count++] = set;
+  Wanted wanted;
+  wanted.stats = series_->quota;
+  wanted.Add(series_->limits, series_->line);
+  wanted.Add(quotas.FindKey(identity_->tenant, identity_->key_id),
+             quotas.KeyLine(identity_->tenant, identity_->key_id));
+  for (const quota::BucketSet* set : wanted.demand.all()) {
+    if (set->closed()) co_return ClosedError(*set, *route_);
   }
-  telemetry::QuotaStats& stats = *series_->quota;
+  wanted.demand.tokens = estimate_.reserved_tokens;
   Taken taken;
-  co_await Take(demand, *series_->line, stats, &taken);
+  co_await Take(wanted, &taken);
   AddBucketHeaders(taken.reply.first_scope, sink_);
   if (taken.stopped) co_return ErrorOf({}, {});
   if (taken.refusal) {
-    CountRefusal(*taken.refusal, stats);
+    CountRefusal(*taken.refusal, *wanted.stats);
     co_return QuotaError(*taken.refusal, taken.place);
   }
-  reservation_ = quota::Reservation(worker_.quota_store(), demand, taken.reply, worker_.clock(),
-                                    worker_.stats().reservations_dropped);
+  reservation_ = quota::Reservation(worker_.quota_store(), wanted.demand, taken.reply,
+                                    worker_.clock(), worker_.stats().reservations_dropped);
   worker_.stats().reservations_open.Add();
-  stats.admitted.Add();
-  stats.reserved_tokens.Add(demand.tokens);
+  wanted.stats->admitted.Add();
+  wanted.stats->reserved_tokens.Add(wanted.demand.tokens);
   co_return std::nullopt;
 }
 
@@ -69,18 +77,16 @@ base::Task<std::optional<model::CallError>> Call::ReserveAtProvider() {
     attempt.attempts = 0;
     co_return routing::ErrorForCaller(attempt);
   }
-  quota::Demand demand;
-  demand.scopes[demand.scope_count++] = limits;
-  demand.tokens = estimate_.reserved_tokens;
-  telemetry::QuotaStats& stats = *series_->provider_quota;
+  Wanted wanted;
+  wanted.stats = series_->provider_quota;
+  wanted.Add(limits, series_->provider_line);
+  wanted.demand.tokens = estimate_.reserved_tokens;
   Taken taken;
-  co_await Take(demand, *series_->provider_line, stats, &taken);
+  co_await Take(wanted, &taken);
   if (taken.stopped) co_return ErrorOf({}, {});
   if (taken.refusal) {
-    CountRefusal(*taken.refusal, stats);
-    if (!HelpsToWait(*taken.refusal) && !taken.refusal->store_down) {
-      co_return QuotaError(*taken.refusal, taken.place);
-    }
+    CountRefusal(*taken.refusal, *wanted.stats);
+    if (!HelpsToWait(*taken.refusal)) co_return QuotaError(*taken.refusal, taken.place);
     routing::FailedAttempt attempt;
     attempt.failure = model::LocalFailure(
         model::FailureClass::kRateLimited,
@@ -92,16 +98,15 @@ base::Task<std::optional<model::CallError>> Call::ReserveAtProvider() {
     attempt.attempts = 0;
     co_return routing::ErrorForCaller(attempt);
   }
-  provider_reservation_ = quota::Reservation(worker_.quota_store(), demand, taken.reply,
+  provider_reservation_ = quota::Reservation(worker_.quota_store(), wanted.demand, taken.reply,
                                              worker_.clock(), worker_.stats().reservations_dropped);
-  stats.admitted.Add();
-  stats.reserved_tokens.Add(demand.tokens);
+  wanted.stats->admitted.Add();
+  wanted.stats->reserved_tokens.Add(wanted.demand.tokens);
   co_return std::nullopt;
 }
 
-base::Task<void> Call::Take(const quota::Demand& demand, quota::WaitingLine& line,
-                            telemetry::QuotaStats& stats, Taken* taken) {
-  if (demand.scope_count == 0) {  // nothing is limited
+base::Task<void> Call::Take(const Wanted& wanted, Taken* taken) {
+  if (wanted.demand.scope_count == 0) {  // nothing is limited
     taken->reply.state = State::kGranted;
     taken->reply.granted_by = quota::GrantedBy::kNobody;
     co_return;
@@ -110,70 +115,80 @@ base::Task<void> Call::Take(const quota::Demand& demand, quota::WaitingLine& lin
   const base::Instant until =
       WaitUntil(input_.arrival, input_.deadline, max_queue_wait_, view_->config().quota.wait_max);
   quota::WaitingLine::Place place;
-  bool joined = false;
-  // Only who has the turn asks, and it knows when it is worth while to ask again.
   base::Instant next_try = started;
   while (true) {
-    const bool may_ask = joined ? place.has_turn() : line.waiting() == 0;
-    base::Instant now = worker_.clock().MonotonicNow();
-    if (may_ask && now >= next_try) {
-      co_await Ask(demand, stats, taken);
-      if (!taken->refusal) break;
-    } else if (!joined) {
-      co_await LookBehind(demand, line, taken);
+    // Who comes anew asks at once if there is room for it behind those that wait; of these only the
+    // one that has the turn asks.
+    bool ask = place.has_turn() && worker_.clock().MonotonicNow() >= next_try;
+    if (!place.in_line()) {
+      co_await LookBehind(wanted, taken);
+      ask = !taken->refusal;
     }
-    now = worker_.clock().MonotonicNow();
-    if (!joined || (may_ask && now >= next_try)) next_try = now + taken->refusal->wait;
+    if (ask) co_await Ask(wanted, taken);
+    if (ask && !taken->refusal) break;
+    const base::Instant now = worker_.clock().MonotonicNow();
     if (stop_ == StopCause::kNone && now >= input_.deadline) stop_ = StopCause::kDeadline;
     taken->stopped = stop_ != StopCause::kNone;
-    if (taken->stopped || !HelpsToWait(*taken->refusal) || now >= until) break;
-    if ((!joined || may_ask) && next_try > until) break;
-    if (!joined) {
-      joined = line.Join(&place, view_->config().tenants[identity_->tenant].name, demand.tokens,
-                         worker_.loop(), signal_);
+    const quota::Refusal& refusal = *taken->refusal;
+    if (taken->stopped || !HelpsToWait(refusal) || now >= until) break;
+    const bool is_news = ask || !place.in_line();
+    if (is_news && WaitIsKnown(refusal) && now + refusal.wait > until) break;
+    if (is_news) next_try = now + std::min(refusal.wait, kAskAgain);
+    if (!place.in_line()) {
+      const bool joined =
+          wanted.LineOf(refusal).Join(&place, view_->config().tenants[identity_->tenant].name,
+                                      wanted.demand.tokens, worker_.loop(), signal_);
       if (!joined) break;  // full
-      stats.waiting.Add();
+      wanted.stats->waiting.Add();
     }
     taken->place = place.position();
-    if (place.has_turn() && !may_ask) next_try = now;  // just got it
     ArmTimer(place.has_turn() ? std::min(next_try, until) : until);
     co_await signal_.Wait();
   }
   const base::Instant now = worker_.clock().MonotonicNow();
   queued_ += now - started;
-  if (!joined) co_return;
-  stats.waiting.Sub();
-  (taken->refusal || taken->stopped ? stats.waits_refused : stats.waits_served).Add();
+  if (!place.in_line()) co_return;
+  wanted.stats->waiting.Sub();
+  const bool served = !taken->refusal && !taken->stopped;
+  (served ? wanted.stats->waits_served : wanted.stats->waits_refused).Add();
   worker_.stats().quota_wait.Observe(absl::ToDoubleSeconds(now - started));
 }
 
-base::Task<void> Call::Ask(const quota::Demand& demand, telemetry::QuotaStats& stats,
-                           Taken* taken) {
+base::Task<void> Call::Ask(const Wanted& wanted, Taken* taken) {
   quota::ReserveReply& reply = taken->reply;
   reply = {};
   const base::Instant now = worker_.clock().MonotonicNow();
-  worker_.quota_store().Reserve(demand, now, &reply, &signal_);
+  worker_.quota_store().Reserve(wanted.demand, now, &reply, &signal_);
   // The store keeps its budget, also when the call is cancelled meanwhile.
   while (reply.state == State::kPending) co_await signal_.Wait();
   taken->refusal = reply.refusal;
   for (int i = 0; i < quota::kDimensionCount; ++i) {
     if (const auto& state = reply.first_scope[i]) {
-      stats.levels[i].Note(state->limit, state->capacity, state->remaining, now.micros());
+      wanted.stats->levels[i].Note(state->limit, state->capacity, state->remaining, now.micros());
     }
-    if ((reply.shadow_refusals & (1 << i)) != 0) stats.shadow_refused[i].Add();
+    if ((reply.shadow_refusals & (1 << i)) != 0) wanted.stats->shadow_refused[i].Add();
   }
 }
 
-base::Task<void> Call::LookBehind(const quota::Demand& demand, const quota::WaitingLine& line,
-                                  Taken* taken) {
+base::Task<void> Call::LookBehind(const Wanted& wanted, Taken* taken) {
+  taken->refusal.reset();
+  AheadByScope ahead;
+  bool anybody = false;
+  const std::string& flow = view_->config().tenants[identity_->tenant].name;
+  for (int i = 0; i < wanted.demand.scope_count; ++i) {
+    if (wanted.lines[i]->waiting() == 0) continue;
+    anybody = true;
+    ahead[i] = wanted.lines[i]->AheadOfNew(flow, wanted.demand.tokens);
+  }
+  if (!anybody) co_return;
   quota::ReadReply read;
-  worker_.quota_store().Read(demand.all(), worker_.clock().MonotonicNow(), &read, &signal_);
+  worker_.quota_store().Read(wanted.demand.all(), worker_.clock().MonotonicNow(), &read, &signal_);
   while (!read.ready) co_await signal_.Wait();
   taken->reply.first_scope = read.states[0];
-  const std::string& flow = view_->config().tenants[identity_->tenant].name;
-  const auto ahead = line.AheadOfNew(flow, demand.tokens);
-  taken->place = ahead.calls + 1;
-  taken->refusal = RefusalBehindOthers(demand, read.states[0], ahead.calls, ahead.tokens);
+  taken->refusal = RefusalBehindOthers(wanted.demand, read.states, ahead);
+  if (!taken->refusal) co_return;
+  const bool of_key = taken->refusal->scope != wanted.demand.scopes[0];
+  taken->place = ahead[of_key ? 1 : 0].calls + 1;
 }
 
 void Call::NoteProviderLimits(const transport::HttpTransfer& transfer) {

@@ -11,32 +11,43 @@ absl::Duration TimeToRefill(int64_t amount, int64_t limit, absl::Duration window
   return absl::Ceil(window * amount / limit, absl::Microseconds(1));
 }
 
+// How long one limit takes until it has room for `own` units after those `ahead`.
+absl::Duration WaitOf(quota::Dimension dimension, const quota::Bucket::State& state, int64_t own,
+                      int64_t ahead) {
+  if (own > state.capacity) return absl::InfiniteDuration();
+  const int64_t missing = own + ahead - state.remaining;
+  if (dimension != quota::Dimension::kCallsAtOnce) {
+    return TimeToRefill(missing, state.limit, quota::WindowOf(dimension));
+  }
+  return missing > 0 ? quota::kSlotWait : absl::ZeroDuration();
+}
+
 }  // namespace
 
-quota::Refusal RefusalBehindOthers(const quota::Demand& demand,
-                                   const quota::ScopeStates& first_scope, int64_t requests_ahead,
-                                   int64_t tokens_ahead) {
-  quota::Refusal refusal;
-  refusal.scope = demand.scopes[0];
-  refusal.requested = 1;
-  for (int i = 0; i < quota::kDimensionCount; ++i) {
-    if (!first_scope[i]) continue;
-    const auto dimension = static_cast<quota::Dimension>(i);
-    const quota::Bucket::State& state = *first_scope[i];
-    const bool tokens = quota::CountsTokens(dimension);
-    const int64_t own = tokens ? demand.tokens : 1;
-    const int64_t missing = own + (tokens ? tokens_ahead : requests_ahead) - state.remaining;
-    absl::Duration wait = missing > 0 ? quota::kSlotWait : absl::ZeroDuration();
-    if (dimension != quota::Dimension::kCallsAtOnce) {
-      wait = TimeToRefill(missing, state.limit, quota::WindowOf(dimension));
+std::optional<quota::Refusal> RefusalBehindOthers(
+    const quota::Demand& demand, const std::array<quota::ScopeStates, quota::kScopesMax>& states,
+    const AheadByScope& ahead) {
+  quota::Refusal longest;
+  for (int s = 0; s < demand.scope_count; ++s) {
+    for (int d = 0; d < quota::kDimensionCount; ++d) {
+      const auto dimension = static_cast<quota::Dimension>(d);
+      const auto& limit = demand.scopes[s]->limit(dimension);
+      const auto& state = states[s][d];
+      if (!state || (limit && limit->shadow)) continue;
+      const bool tokens = quota::CountsTokens(dimension);
+      const int64_t own = tokens ? demand.tokens : 1;
+      const absl::Duration wait =
+          WaitOf(dimension, *state, own, tokens ? ahead[s].tokens : ahead[s].calls);
+      if (wait <= longest.wait) continue;
+      longest.scope = demand.scopes[s];
+      longest.dimension = dimension;
+      longest.state = *state;
+      longest.requested = own;
+      longest.wait = wait;
     }
-    if (refusal.state.limit != 0 && wait <= refusal.wait) continue;
-    refusal.dimension = dimension;
-    refusal.state = state;
-    refusal.requested = own;
-    refusal.wait = wait;
   }
-  return refusal;
+  if (longest.scope == nullptr) return std::nullopt;
+  return longest;
 }
 
 base::Instant WaitUntil(base::Instant arrival, base::Instant deadline,

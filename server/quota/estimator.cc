@@ -84,6 +84,7 @@ Estimate EstimateRequest(const model::CompletionRequest& request, const Estimate
     per_choice = context.likely_output.value_or(context.rules.output_tokens_default);
     if (estimate.output_cap > 0) per_choice = std::min(per_choice, estimate.output_cap);
   }
+  estimate.choice_tokens = per_choice;
   estimate.output_tokens = per_choice * caller.choices;
   estimate.reserved_tokens = context.rules.sum
                                  ? estimate.input_tokens + estimate.output_tokens

@@ -35,6 +35,7 @@ struct Estimate {
   int64_t ruled_input_tokens = 0;  // by the rules alone: what InputFactor learns from
   int64_t input_tokens = 0;        // with the learned factor
   int64_t output_tokens = 0;       // that are reserved for all choices
+  int64_t choice_tokens = 0;       // that are reserved for one choice
   // The most that a choice may give, as far as it was known or assumed; 0: no cap was assumed.
   int64_t output_cap = 0;
   // The request has a cap in its own field, which every provider is sent. A cap in another field is

@@ -63,8 +63,10 @@ QuotaBook::QuotaBook(const config::Config& config, const QuotaBook* previous, ba
     }
     for (const config::KeyRecord& key : tenant.keys) {
       if (key.limits == config::ClassLimits()) continue;
-      book.keys[key.public_id] = MakeSet(base::StrCat(options.owner, "/key:", key.public_id),
-                                         key.limits, options, old, now);
+      std::shared_ptr<BucketSet>& set = book.keys[key.public_id];
+      set = MakeSet(base::StrCat(options.owner, "/key:", key.public_id), key.limits, options, old,
+                    now);
+      book.key_lines[key.public_id] = MakeLine(*set, WaitingLine::Room::kOneFlow, old);
     }
   }
 
@@ -104,7 +106,7 @@ std::shared_ptr<WaitingLine> QuotaBook::MakeLine(const BucketSet& set, WaitingLi
   // Where the room in the lines has changed, those that wait already stay in the old one.
   if (lines_go_on_) {
     const auto it = old.find(set.subject());
-    if (it != old.end() && it->second.line) return it->second.line;
+    if (it != old.end()) return it->second.line;
   }
   return std::make_shared<WaitingLine>(waiting_max_, room);
 }
@@ -119,7 +121,7 @@ QuotaBook::OldBySubject QuotaBook::All() const {
   for (const OfTenant& tenant : tenants_) {
     add(tenant);
     for (const auto& [public_id, set] : tenant.keys) {
-      all[set->subject()] = Old{.set = set, .line = nullptr};
+      all[set->subject()] = Old{.set = set, .line = tenant.key_lines.at(public_id)};
     }
   }
   for (const auto& [name, provider] : providers_) add(provider);
@@ -141,6 +143,10 @@ BucketSet* QuotaBook::FindProvider(std::string_view provider, std::string_view m
 
 WaitingLine* QuotaBook::Line(size_t tenant, std::string_view model_class) const {
   return Get(tenants_[tenant].lines, model_class);
+}
+
+WaitingLine* QuotaBook::KeyLine(size_t tenant, std::string_view public_id) const {
+  return Get(tenants_[tenant].key_lines, public_id);
 }
 
 WaitingLine* QuotaBook::ProviderLine(std::string_view provider,

@@ -39,8 +39,9 @@ class QuotaBook {
   // What we bought at a provider for models of `model_class`. Null: no tier is known there.
   BucketSet* FindProvider(std::string_view provider, std::string_view model_class) const;
 
-  // Where calls wait for such a set. Null where Find() or FindProvider() gives null.
+  // Where calls wait for such a set. Null where Find(), FindKey() or FindProvider() gives null.
   WaitingLine* Line(size_t tenant, std::string_view model_class) const;
+  WaitingLine* KeyLine(size_t tenant, std::string_view public_id) const;
   WaitingLine* ProviderLine(std::string_view provider, std::string_view model_class) const;
 
   // All of a tenant's sets by class, for GetQuota.
@@ -57,6 +58,7 @@ class QuotaBook {
   };
   struct OfTenant : Classes {
     Sets keys;  // by public id
+    Lines key_lines;
     config::ReservePolicy policy = config::ReservePolicy::kLikely;
   };
   // What `previous` had, by subject.

@@ -51,6 +51,7 @@ class RecordingSink final : public exchange::ResponseSink {
     answer_ = std::move(answer);
   }
   void FinishStream(exchange::Completed completed, std::vector<model::ChoiceEnd> ends) override {
+    EXPECT_TRUE(started_.has_value()) << "a complete stream without started";
     NoteEnd(&completed);
     choice_ends_ = std::move(ends);
   }

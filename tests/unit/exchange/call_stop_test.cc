@@ -98,11 +98,14 @@ class CallStopTest : public CallFixture, public ::testing::WithParamInterface<si
     EXPECT_TRUE(exchange().aborted());
     const bool connecting = std::string(phase().stage) == "connecting";
     EXPECT_EQ(requests_left(), connecting ? kRequestLimit : kRequestLimit - 1);
-    // Usage that is only counted never gives back; without content nothing was used.
-    EXPECT_EQ(tokens_left(), phase().content ? kTokenLimit - kReserved : kTokenLimit);
-    EXPECT_EQ(Metadata(running, "input_tokens"), phase().content ? "7" : "(none)");
-    EXPECT_EQ(Metadata(running, "output_tokens"), phase().content ? "1" : "(none)");
-    EXPECT_EQ(Metadata(running, "usage_source"), phase().content ? "counted" : "(none)");
+    // Usage that is only counted never gives back. Without content nothing was used, unless it was
+    // the caller who ended the call: the provider has read its prompt then.
+    const bool used = phase().content || (reason == "CANCELLED" && !connecting);
+    EXPECT_EQ(tokens_left(), used ? kTokenLimit - kReserved : kTokenLimit);
+    EXPECT_EQ(Metadata(running, "input_tokens"), used ? "7" : "(none)");
+    const std::string output = phase().content ? "1" : "0";
+    EXPECT_EQ(Metadata(running, "output_tokens"), used ? output : "(none)");
+    EXPECT_EQ(Metadata(running, "usage_source"), used ? "counted" : "(none)");
     ExpectAllQuiet();
   }
 };
@@ -134,6 +137,19 @@ TEST_P(CallStopTest, TheDeadlineAbortsTheProvider) {
   EXPECT_EQ(Metadata(running, "stage"), phase().stage);
   EXPECT_EQ(running.sink.error()->code(), absl::StatusCode::kDeadlineExceeded);
   EXPECT_EQ(worker().stats().calls_cancelled.value(), 1);
+  const bool connecting = std::string(phase().stage) == "connecting";
+  EXPECT_EQ(tokens_left() < kTokenLimit, !connecting);
+  ExpectAllQuiet();
+}
+
+TEST_P(CallStopTest, ACancelBecauseTheDeadlineHasPassedIsTheDeadline) {
+  CallInput input = Ask();
+  input.deadline = clock_.MonotonicNow() + absl::Milliseconds(20);
+  Running& running = StartAndReach(std::move(input));
+  clock_.Advance(absl::Milliseconds(20));
+  running.call->Stop(StopCause::kCallerCancelled);  // gRPC's own timer was faster than ours
+  EXPECT_EQ(ReasonOf(running), "DEADLINE");
+  EXPECT_EQ(Metadata(running, "stage"), phase().stage);
   ExpectAllQuiet();
 }
 

@@ -226,7 +226,7 @@ TEST_F(CallTest, ADeadlineIsAnsweredALittleBeforeItPasses) {
   CallInput input = Ask();
   input.deadline = clock_.MonotonicNow() + absl::Seconds(2);
   Running& running = Start(std::move(input));
-  After(absl::Milliseconds(1'979));
+  After(absl::Milliseconds(1'899));
   EXPECT_EQ(ReasonOf(running), "(running)");
   After(absl::Milliseconds(1));
   EXPECT_EQ(ReasonOf(running), "DEADLINE");

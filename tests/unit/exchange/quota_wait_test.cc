@@ -1,5 +1,7 @@
 #include "server/exchange/quota_wait.h"
 
+#include <optional>
+
 #include "gtest/gtest.h"
 #include "server/quota/bucket_set.h"
 
@@ -25,36 +27,67 @@ class BehindOthersTest : public ::testing::Test {
     limits.calls_at_once = 10;
     return limits;
   }
-  quota::Refusal Behind(int64_t tokens, int64_t requests_ahead, int64_t tokens_ahead) {
+  static config::ClassLimits KeyLimits() {
+    config::ClassLimits limits;
+    limits.requests_per_minute = 6;
+    limits.tokens_per_minute = config::Limit(100, 0, /*shadow=*/true);
+    limits.tokens_per_day = config::Limit(0, 0, /*shadow=*/true);
+    return limits;
+  }
+  // Of a call of the tenant with `tokens`, or of its key with limits of its own.
+  std::optional<quota::Refusal> Behind(int64_t tokens, int requests_ahead, int64_t tokens_ahead,
+                                       bool with_key = false) {
     quota::Demand demand;
     demand.scopes[demand.scope_count++] = &set_;
+    if (with_key) demand.scopes[demand.scope_count++] = &key_;
     demand.tokens = tokens;
-    return RefusalBehindOthers(demand, set_.ReadAll(kNow), requests_ahead, tokens_ahead);
+    AheadByScope ahead;
+    ahead[with_key ? 1 : 0] = {.calls = requests_ahead, .tokens = tokens_ahead};
+    return RefusalBehindOthers(demand, {set_.ReadAll(kNow), key_.ReadAll(kNow)}, ahead);
   }
   quota::BucketSet set_{"tenant:acme/class:m", Limits()};
+  quota::BucketSet key_{"tenant:acme/key:k", KeyLimits()};
 };
 
 TEST_F(BehindOthersTest, WaitsForItsOwnTokensAndThoseBefore) {
   uint8_t shadow = 0;
   ASSERT_FALSE(set_.Take(5'900, kNow, &shadow));  // 100 are left
-  const quota::Refusal refusal = Behind(300, 2, 1'000);
+  const auto refusal = Behind(300, 2, 1'000);
+  ASSERT_TRUE(refusal);
   // (300 + 1,000 - 100) / 6,000 of a minute.
-  EXPECT_EQ(refusal.dimension, quota::Dimension::kTokensPerMinute);
-  EXPECT_EQ(refusal.wait, absl::Seconds(12));
-  EXPECT_EQ(refusal.requested, 300);
-  EXPECT_EQ(refusal.state.remaining, 100);
-  EXPECT_EQ(refusal.scope, &set_);
+  EXPECT_EQ(refusal->dimension, quota::Dimension::kTokensPerMinute);
+  EXPECT_EQ(refusal->wait, absl::Seconds(12));
+  EXPECT_EQ(refusal->requested, 300);
+  EXPECT_EQ(refusal->state.remaining, 100);
+  EXPECT_EQ(refusal->scope, &set_);
 }
 
 TEST_F(BehindOthersTest, TheLimitThatTakesLongestCounts) {
-  const quota::Refusal refusal = Behind(10, 120, 100);
-  EXPECT_EQ(refusal.dimension, quota::Dimension::kRequestsPerMinute);
+  const auto refusal = Behind(10, 120, 100);
+  ASSERT_TRUE(refusal);
+  EXPECT_EQ(refusal->dimension, quota::Dimension::kRequestsPerMinute);
   // (1 + 120 - 60) / 60 of a minute.
-  EXPECT_EQ(refusal.wait, absl::Seconds(61));
+  EXPECT_EQ(refusal->wait, absl::Seconds(61));
 }
 
-TEST_F(BehindOthersTest, NoWaitWhereThereIsRoomForAll) {
-  EXPECT_EQ(Behind(10, 2, 100).wait, absl::ZeroDuration());
+TEST_F(BehindOthersTest, NoRefusalWhereThereIsRoomForAll) { EXPECT_FALSE(Behind(10, 2, 100)); }
+
+TEST_F(BehindOthersTest, ACallLargerThanTheWholeBucketNeverFits) {
+  const auto refusal = Behind(6'001, 1, 1);
+  ASSERT_TRUE(refusal);
+  EXPECT_EQ(refusal->wait, absl::InfiniteDuration());
+}
+
+TEST_F(BehindOthersTest, TheLimitsOfTheKeyCountToo) {
+  const auto refusal = Behind(10, 7, 10, /*with_key=*/true);
+  ASSERT_TRUE(refusal);
+  EXPECT_EQ(refusal->scope, &key_);
+  // (1 + 7 - 6) / 6 of a minute.
+  EXPECT_EQ(refusal->wait, absl::Seconds(20));
+}
+
+TEST_F(BehindOthersTest, LimitsInShadowModeStopNobody) {
+  EXPECT_FALSE(Behind(5'000, 0, 500, /*with_key=*/true));
 }
 
 }  // namespace
