@@ -17,6 +17,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/time/time.h"
 #include "server/config/secret.h"
+#include "server/config/targets.h"
 
 namespace pingti::config {
 
@@ -50,63 +51,6 @@ struct Limits {
   int64_t answer_bytes_max = 64 * 1024 * 1024;  // a provider's answer, decoded
   int64_t line_bytes_max = 16 * 1024 * 1024;    // one line of a provider's stream
   int64_t stream_buffer_bytes_max = 64 * 1024;  // per stream: content waiting for a slow reader
-};
-
-// The five timers of an attempt. Each above 0. An answer that is not streamed comes in one piece:
-// only connect and total apply to it.
-struct Timeouts {
-  absl::Duration connect = absl::Seconds(5);
-  absl::Duration first_token =
-      absl::Seconds(60);                       // from the start of the attempt to the first content
-  absl::Duration silence = absl::Seconds(60);  // no bytes at all, after the first
-  absl::Duration content_gap = absl::Seconds(120);  // no content; keep-alives do not count
-  absl::Duration total = absl::Minutes(10);
-};
-
-// One entry of `providers:`.
-struct Provider {
-  std::string name;      // 1 to 64 of a-z, 0-9, `-`
-  std::string dialect;   // `openai`
-  std::string base_url;  // http or https, no path slash at the end; empty: the provider is off
-  Secret api_key;        // empty: off, unless no_key
-  bool no_key = false;   // the provider wants none; nothing is sent
-  // Serves, under its own name or `upstream_model`, each catalogue model whose own provider is off.
-  bool serves_any_model = false;
-  std::string upstream_model;  // with serves_any_model: asked for instead of the model's own name
-  Timeouts timeouts;           // `timeouts:` of the provider over the global ones
-  std::vector<std::string> unsupported_fields;  // for every model there
-  int connections_max = 2048;                   // per worker; 1 to 65,536
-  // The tier that we bought there, name of an entry of `tiers:`: its limits are kept for the
-  // provider's key. Empty: none known.
-  std::string tier;
-  bool on() const { return !base_url.empty() && (no_key || !api_key.empty()); }
-};
-
-// One entry of `models:` (the catalogue).
-struct Model {
-  std::string name;
-  std::string provider;           // name of an entry of `providers:`
-  std::string upstream_model;     // default: name
-  std::string model_class;        // by which quotas count it; default: name
-  int64_t context_tokens = 0;     // from 1
-  int64_t output_tokens_max = 0;  // 0: whatever the context leaves
-  bool vision = false;
-  bool tools = false;
-  bool system_messages = true;
-  bool developer_role = false;
-  std::string max_tokens_field = "max_tokens";
-  std::vector<std::string> unsupported_fields;  // beside those of the provider
-  // Where the caller sets no limit for the output, the one that the reservation assumed is sent.
-  bool forward_output_cap = false;
-  bool verified = false;
-  std::string source;  // where the facts come from
-};
-
-// One entry of `aliases:`: callers that ask for `name` are served by `to`. Where no provider of
-// `to` is on and `name` is itself a model that can be served, that one serves.
-struct Alias {
-  std::string name;
-  std::string to;
 };
 
 // One limit of a tier, a tenant or a key. In YAML a number, or `{limit: N, burst: N, shadow:
@@ -235,6 +179,7 @@ struct Config {
   Limits limits;
   Estimation estimation;
   Quota quota;
+  Routing routing;
   Features features;
   std::vector<Provider> providers;
   std::vector<Model> models;

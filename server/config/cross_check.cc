@@ -56,6 +56,47 @@ void CheckRefers(const Entry& entry, std::string_view key, const std::string& na
            context);
 }
 
+// Reports `name`, the scalar of `node`, where `entries` does not have it.
+template <typename T>
+void CheckItemRefers(const YamlEntry* field, const std::string& path, const std::string& name,
+                     std::string_view what, const Entries<T>& entries, Context& context) {
+  if (field == nullptr || name.empty() || entries.Has(name) || !entries.complete) return;
+  std::vector<std::string_view> names;
+  AppendNames(entries, &names);
+  context.errors.Add(field->place, path,
+                     base::StrCat(Shown(field->value.scalar, {}), " is not the name of a ", what,
+                                  Suggestion(name, names)));
+}
+
+template <typename Entry>
+void CheckAliasTargets(const Entry& entry, const Alias& alias, Context& context,
+                       const Draft& draft) {
+  const YamlEntry* list = entry.node->Find("targets");
+  if (list == nullptr || list->value.items.size() != alias.targets.size()) return;
+  for (size_t i = 0; i < alias.targets.size(); ++i) {
+    const YamlEntry* field = list->value.items[i].Find("model");
+    const std::string path = base::StrCat(entry.path, ".targets[", i, "].model");
+    const std::string& name = alias.targets[i].model;
+    CheckItemRefers(field, path, name, "model", draft.models, context);
+    const bool is_twice = std::any_of(alias.targets.begin(), alias.targets.begin() + i,
+                                      [&](const AliasTarget& t) { return t.model == name; });
+    if (is_twice && field != nullptr) {
+      context.errors.Add(field->place, path, "is a target of this alias already");
+    }
+  }
+}
+
+// The tiers of a provider's keys.
+void CheckKeyTiers(const YamlNode& node, const std::string& path, const Provider& provider,
+                   Context& context, const Draft& draft) {
+  const YamlEntry* list = node.Find("keys");
+  if (list == nullptr || list->value.items.size() != provider.keys.size()) return;
+  for (size_t i = 0; i < provider.keys.size(); ++i) {
+    CheckItemRefers(list->value.items[i].Find("tier"), base::StrCat(path, ".keys[", i, "].tier"),
+                    provider.keys[i].tier, "tier", draft.tiers, context);
+  }
+}
+
 void CheckAliases(Context& context, const Draft& draft) {
   for (const auto& entry : draft.aliases.all) {
     const Alias& alias = entry.value;
@@ -71,6 +112,7 @@ void CheckAliases(Context& context, const Draft& draft) {
       continue;
     }
     CheckRefers(entry, "to", alias.to, "model", draft.models, context);
+    CheckAliasTargets(entry, alias, context, draft);
   }
 }
 
@@ -163,6 +205,8 @@ void CheckProviders(const YamlNode& root, Context& context, Draft& draft) {
     const Provider& provider = entry.provider;
     any_on |= provider.on() || entry.doubtful;
     CheckRefers(draft.provider_names.all[i], "tier", provider.tier, "tier", draft.tiers, context);
+    CheckKeyTiers(*draft.provider_names.all[i].node, draft.provider_names.all[i].path, provider,
+                  context, draft);
     if (!provider.on()) {
       draft.notes.push_back(
           base::StrCat("provider ", provider.name, ": off, ", ReasonForOff(entry)));

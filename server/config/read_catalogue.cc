@@ -37,6 +37,7 @@ void ReadModel(const YamlNode& node, const std::string& path, Context& context, 
   fields.Bool("forward_output_cap", &model.forward_output_cap);
   fields.Bool("verified", &model.verified);
   fields.Text("source", &model.source, CheckRemark);
+  ReadPartialTimeouts(fields, context, &model.timeouts);
   fields.Finish();
   const std::string name = model.name;
   if (!named || !AddEntry(name, std::move(model), node, path, context, &draft.models)) {
@@ -44,11 +45,42 @@ void ReadModel(const YamlNode& node, const std::string& path, Context& context, 
   }
 }
 
+// Reports a target that is wrong, and goes on without it.
+void ReadAliasTarget(const YamlNode& node, const std::string& path, Context& context,
+                     Alias* alias) {
+  AliasTarget target;
+  Fields fields(node, path, context);
+  fields.Text("model", &target.model, CheckModelName, Presence::kRequired);
+  fields.Integer("priority", &target.priority, 0, 100);
+  fields.Integer("weight", &target.weight, 1, 1'000);
+  fields.Finish();
+  alias->targets.push_back(std::move(target));
+}
+
+void ReadAliasTargets(Fields& fields, Context& context, Alias* alias) {
+  fields.List("targets", [&](const YamlNode& node, const std::string& path) {
+    ReadAliasTarget(node, path, context, alias);
+  });
+  const bool has_to = !alias->to.empty();
+  const bool has_targets = fields.Get("targets") != nullptr;
+  if (has_to && has_targets) {
+    fields.Error("targets", "is given beside `to`; give one of them");
+  } else if (has_targets && alias->targets.empty()) {
+    fields.Error("targets", "is empty; give at least one target, or `to`");
+  } else if (alias->targets.size() > kAliasTargetsMax) {
+    fields.Error("targets", base::StrCat("has ", alias->targets.size(), " targets; at most ",
+                                         kAliasTargetsMax, " are allowed"));
+  }
+}
+
 void ReadAlias(const YamlNode& node, const std::string& path, Context& context, Draft& draft) {
   Alias alias;
   Fields fields(node, path, context);
   const bool named = fields.Text("name", &alias.name, CheckModelName, Presence::kRequired);
-  fields.Text("to", &alias.to, CheckModelName, Presence::kRequired);
+  const bool many = node.Find("targets") != nullptr;
+  fields.Text("to", &alias.to, CheckModelName, many ? Presence::kOptional : Presence::kRequired);
+  ReadAliasTargets(fields, context, &alias);
+  ReadPartialTimeouts(fields, context, &alias.timeouts);
   fields.Finish();
   const std::string name = alias.name;
   if (!named || !AddEntry(name, std::move(alias), node, path, context, &draft.aliases)) {

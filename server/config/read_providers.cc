@@ -1,4 +1,5 @@
 // `providers:`. A provider with an empty base_url or API key is off, which is no error.
+#include <algorithm>
 #include <optional>
 #include <utility>
 
@@ -33,6 +34,10 @@ void ReadApiKey(Fields& fields, ProviderDraft* draft) {
   Provider& provider = draft->provider;
   const std::optional<SecretValue> secret = fields.Secret("api_key", "api_key_file", CheckApiKey);
   if (!secret) return;
+  if (fields.Get("keys") != nullptr) {
+    if (!secret->key.empty()) fields.Error(secret->key, "is given beside `keys`; give one of them");
+    return;
+  }
   if (provider.no_key) {
     if (!secret->key.empty()) {
       fields.Error(secret->key, "is given although no_key is true; remove one of them");
@@ -51,14 +56,58 @@ void ReadApiKey(Fields& fields, ProviderDraft* draft) {
 }
 
 // An empty one is like none, so that it may come from the environment.
-void ReadTierName(Fields& fields, const YamlNode& node, Provider* provider) {
+void ReadTierName(Fields& fields, const YamlNode& node, std::string* out) {
   const std::optional<Expanded> tier = fields.Raw("tier");
   if (!tier || tier->text.empty()) return;
   if (const std::string problem = CheckModelName(tier->text); !problem.empty()) {
     fields.Error("tier", base::StrCat(Shown(node.Find("tier")->value.scalar, *tier), " ", problem));
     return;
   }
-  provider->tier = tier->text;
+  *out = tier->text;
+}
+
+void ReadKey(const YamlNode& node, const std::string& path, Context& context,
+             ProviderDraft* draft) {
+  Provider& provider = draft->provider;
+  ProviderKey key;
+  Fields fields(node, path, context);
+  const bool named = fields.Text("name", &key.name, CheckName, Presence::kRequired);
+  const auto secret = fields.Secret("api_key", "api_key_file", CheckApiKey);
+  if (secret && secret->key.empty()) {
+    fields.Error("api_key", "is missing; write api_key or api_key_file");
+  } else if (secret && secret->text.empty()) {
+    draft->variables.insert(draft->variables.end(), secret->variables.begin(),
+                            secret->variables.end());
+  } else if (secret) {
+    key.api_key = Secret(secret->text);
+  }
+  fields.Integer("weight", &key.weight, 1, 1'000);
+  ReadTierName(fields, node, &key.tier);
+  fields.Finish();
+  const bool is_twice =
+      std::any_of(provider.keys.begin(), provider.keys.end(),
+                  [&](const ProviderKey& other) { return other.name == key.name; });
+  if (named && is_twice) fields.Error("name", "is the name of another key of this provider, too");
+  provider.keys.push_back(std::move(key));
+}
+
+void ReadKeys(Fields& fields, Context& context, ProviderDraft* draft) {
+  Provider& provider = draft->provider;
+  if (fields.Get("keys") == nullptr) return;
+  fields.List("keys", [&](const YamlNode& node, const std::string& path) {
+    ReadKey(node, path, context, draft);
+  });
+  if (provider.no_key) {
+    fields.Error("keys", "is given although no_key is true; remove one of them");
+  } else if (provider.keys.empty() || provider.keys.size() > kProviderKeysMax) {
+    fields.Error("keys", base::StrCat("has ", provider.keys.size(), " keys; 1 to ",
+                                      kProviderKeysMax, " are allowed"));
+  } else if (!provider.tier.empty()) {
+    fields.Error("tier", "is given beside `keys`; each key has a tier of its own");
+  }
+  const bool any = std::any_of(provider.keys.begin(), provider.keys.end(),
+                               [](const ProviderKey& key) { return !key.api_key.empty(); });
+  if (!any) draft->empty_keys.push_back("keys");
 }
 
 void ReadProvider(const YamlNode& node, const std::string& path, Context& context, Draft& draft) {
@@ -84,7 +133,8 @@ void ReadProvider(const YamlNode& node, const std::string& path, Context& contex
   }
   fields.Texts("unsupported_fields", &provider.unsupported_fields, CheckUnsupportedField);
   fields.Integer("connections_max", &provider.connections_max, 1, 65'536);
-  ReadTierName(fields, node, &provider);
+  ReadTierName(fields, node, &provider.tier);
+  ReadKeys(fields, context, &entry);
   fields.Finish();
   entry.doubtful = context.errors.count() != errors_before;
   if (named && AddEntry(provider.name, provider.name, node, path, context, &draft.provider_names)) {

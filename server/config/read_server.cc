@@ -54,6 +54,21 @@ void ReadEstimation(const YamlEntry& section, Context& context, Estimation* esti
   fields.Finish();
 }
 
+void ReadRouting(const YamlEntry& section, Context& context, Routing* routing) {
+  const absl::Duration second = absl::Seconds(1);
+  const absl::Duration day = absl::Hours(24);
+  Fields fields(section.value, "routing", context);
+  fields.Integer("attempts_max", &routing->attempts_max, 1, 10);
+  fields.Duration("refused_key_for", &routing->refused_key_for, second, day);
+  fields.Duration("lost_provider_for", &routing->lost_provider_for, second, 7 * day);
+  fields.Duration("rate_limited_for_max", &routing->rate_limited_for_max, second, day);
+  fields.Integer("breaker_failures", &routing->breaker_failures, 1, 1'000);
+  fields.Duration("breaker_open_for", &routing->breaker_open_for, absl::Milliseconds(100), day);
+  fields.Duration("breaker_open_for_max", &routing->breaker_open_for_max, absl::Milliseconds(100),
+                  day);
+  fields.Finish();
+}
+
 void ReadFeatures(const YamlEntry& section, Context& context, Features* features) {
   Fields fields(section.value, "features", context);
   fields.Bool("quota", &features->quota);
@@ -77,6 +92,23 @@ void ReadTimeouts(const YamlEntry& section, const std::string& path, Context& co
   fields.Finish();
 }
 
+void ReadPartialTimeouts(Fields& fields, Context& context, PartialTimeouts* timeouts) {
+  const YamlEntry* section = fields.Get("timeouts");
+  if (section == nullptr) return;
+  // Which ones are there shows what is left of an impossible value.
+  constexpr absl::Duration kAbsent = -absl::InfiniteDuration();
+  Timeouts read{kAbsent, kAbsent, kAbsent, kAbsent, kAbsent};
+  ReadTimeouts(*section, fields.PathOf("timeouts"), context, &read);
+  const auto set = [&](absl::Duration value, std::optional<absl::Duration>* out) {
+    if (value != kAbsent) *out = value;
+  };
+  set(read.connect, &timeouts->connect);
+  set(read.first_token, &timeouts->first_token);
+  set(read.silence, &timeouts->silence);
+  set(read.content_gap, &timeouts->content_gap);
+  set(read.total, &timeouts->total);
+}
+
 void ReadServerSections(Fields& root, Context& context, Draft& draft) {
   Config& config = draft.config;
   if (const YamlEntry* section = root.Get("listen")) {
@@ -95,6 +127,9 @@ void ReadServerSections(Fields& root, Context& context, Draft& draft) {
     ReadEstimation(*section, context, &config.estimation);
   }
   if (const YamlEntry* section = root.Get("quota")) ReadQuota(*section, context, draft);
+  if (const YamlEntry* section = root.Get("routing")) {
+    ReadRouting(*section, context, &config.routing);
+  }
   if (const YamlEntry* section = root.Get("features")) {
     ReadFeatures(*section, context, &config.features);
   }

@@ -72,10 +72,12 @@ struct Draft {
   std::vector<std::string> notes;
 };
 
-// `listen:`, `server:`, `limits:`, `timeouts:`, `estimation:`, `quota:`, `features:`.
+// `listen:`, `server:`, `limits:`, `timeouts:`, `estimation:`, `quota:`, `routing:`, `features:`.
 void ReadServerSections(Fields& root, Context& context, Draft& draft);
 void ReadTimeouts(const YamlEntry& section, const std::string& path, Context& context,
                   Timeouts* timeouts);
+// `timeouts:` among the keys of `fields`, with any of the five.
+void ReadPartialTimeouts(Fields& fields, Context& context, PartialTimeouts* timeouts);
 
 // `providers:`; the global timeouts must have been read.
 void ReadProviders(Fields& root, Context& context, Draft& draft);

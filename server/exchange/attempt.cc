@@ -3,6 +3,7 @@
 #include <iterator>
 #include <utility>
 
+#include "server/base/log.h"
 #include "server/base/strings.h"
 #include "server/exchange/call.h"
 
@@ -18,14 +19,14 @@ constexpr absl::Duration kLingerMax = absl::Milliseconds(250);
 // A stream that has passed its reservation takes so much more at a time.
 constexpr int64_t kGrowthStepTokens = 64;
 
-providers::TargetTraits TraitsOf(const routing::Route& route) {
-  const config::Model& model = *route.model;
+providers::TargetTraits TraitsOf(const routing::Target& target) {
+  const config::Model& model = *target.model;
   providers::TargetTraits traits;
-  traits.upstream_model = route.upstream_model;
+  traits.upstream_model = target.upstream_model;
   traits.unsupported_fields = model.unsupported_fields;
   traits.unsupported_fields.insert(traits.unsupported_fields.end(),
-                                   route.provider->unsupported_fields.begin(),
-                                   route.provider->unsupported_fields.end());
+                                   target.provider->unsupported_fields.begin(),
+                                   target.provider->unsupported_fields.end());
   traits.developer_role = model.developer_role;
   traits.system_messages = model.system_messages;
   traits.max_tokens_field = model.max_tokens_field;
@@ -68,14 +69,14 @@ std::string_view TextOf(const model::ContentDelta& delta) {
 
 // The provider then stops where the reservation ends.
 void Call::ForwardOutputCap() {
-  if (!strict_ && (estimate_.caller_set_cap || !route_->model->forward_output_cap)) return;
+  if (!strict_ && (estimate_.caller_set_cap || !target_->model->forward_output_cap)) return;
   auto& sent = input_.request.sampling.max_output_tokens;
   const int64_t reserved = estimate_.choice_tokens;
   if (estimate_.caller_set_cap && *sent <= reserved) return;
   if (estimate_.caller_set_cap) {
     adaptations_.push_back(
         {"sampling.max_output_tokens", providers::Adaptation::Action::kClamped,
-         base::StrCat("the tier reserves what is sent, and model ", route_->model->name,
+         base::StrCat("the tier reserves what is sent, and model ", target_->model->name,
                       " writes at most ", reserved, " tokens")});
   }
   sent = reserved;
@@ -92,27 +93,28 @@ void Call::GrowReservations() {
 }
 
 base::Task<Call::Outcome> Call::Attempt() {
-  const config::Provider& provider = *route_->provider;
+  const config::Provider& provider = *target_->provider;
   const config::Limits& limits = view_->config().limits;
   attempt_started_ = worker_.clock().MonotonicNow();
-  timers_.emplace(provider.timeouts, attempt_started_, input_.stream);
-  series_->attempts->attempts.Add();
-  (input_.stream ? series_->stream : series_->unary)->in_flight.Add();
+  timers_.emplace(target_->timeouts, attempt_started_, input_.stream);
+  at_->attempts->attempts.Add();
+  if (++attempts_ > 1) at_->attempts->retries.Add();
+  probe_ = routing::NoteStart(PlaceOf());
+  if (std::exchange(key_->key_health->bench.shown, false)) at_->provider->keys_benched.Sub();
+  if (std::exchange(at_->provider_health->out.shown, false)) at_->provider->out.Set(0);
+  (input_.stream ? at_->stream : at_->unary)->in_flight.Add();
 
   ForwardOutputCap();
   providers::WireRequest wire =
-      view_->dialect(provider).Encode(input_.request, TraitsOf(*route_), input_.stream);
+      view_->dialect(provider).Encode(input_.request, TraitsOf(*target_), input_.stream);
   std::move(wire.adaptations.begin(), wire.adaptations.end(), std::back_inserter(adaptations_));
   transport::HttpRequest http;
   http.url = provider.base_url + wire.path;
-  http.headers = view_->runtime().headers(provider);
+  http.headers = key_->key->headers;
   http.body = std::move(wire.body);
-  http.connect_timeout = provider.timeouts.connect;
+  http.connect_timeout = target_->timeouts.connect;
   http.answer_bytes_max = static_cast<uint64_t>(limits.answer_bytes_max);
   if (!input_.stream) http.buffer_bytes_max = http.answer_bytes_max;
-  // The messages are on their way in the provider's form; a long stream need not keep them.
-  input_.request.messages.clear();
-
   Outcome outcome;
   transfer_ = worker_.transport().Start(std::move(http), signal_);
   worker_.stats().transfers_in_flight.Add();
@@ -122,20 +124,57 @@ base::Task<Call::Outcome> Call::Attempt() {
     co_await ReadWhole(*transfer_, &outcome);
   }
   outcome.status = transfer_->status();
-  reached_upstream_ = transfer_->connected();
+  reached_upstream_ |= transfer_->connected();
   attempt_ended_ = worker_.clock().MonotonicNow();
   if (outcome.failure) {
-    series_->attempts->failures[static_cast<int>(outcome.failure->failure_class)].Add();
+    at_->attempts->failures[static_cast<int>(outcome.failure->failure_class)].Add();
   }
-  series_->attempts->duration.Observe(absl::ToDoubleSeconds(attempt_ended_ - attempt_started_));
-  series_->attempts->bytes_in.Add(bytes_in_);
-  if (outcome.failure) NoteRateLimited(*outcome.failure);
+  at_->attempts->duration.Observe(absl::ToDoubleSeconds(attempt_ended_ - attempt_started_));
+  at_->attempts->bytes_in.Add(bytes_in_);
+  NoteResult(outcome);
   std::sort(outcome.ends.begin(), outcome.ends.end(),
             [](const auto& a, const auto& b) { return a.index < b.index; });
-  (input_.stream ? series_->stream : series_->unary)->in_flight.Sub();
+  (input_.stream ? at_->stream : at_->unary)->in_flight.Sub();
   if (outcome.failure) transfer_.reset();  // aborts what is not complete
   worker_.stats().transfers_in_flight.Sub();
   co_return outcome;
+}
+
+void Call::NoteResult(const Outcome& outcome) {
+  const routing::Place place = PlaceOf();
+  const base::Instant now = worker_.clock().MonotonicNow();
+  routing::NoteEnd(place);
+  if (!outcome.failure) {
+    // A stream's success was its first content.
+    if (first_content_) return;
+    NoteChange(routing::NoteSuccess(place, std::exchange(probe_, false), /*stream=*/false,
+                                    attempt_ended_ - attempt_started_, now));
+  } else if (outcome.failure->failure_class == FailureClass::kCancelled) {
+    routing::NoteAbandoned(place, std::exchange(probe_, false));
+  } else {
+    NoteRateLimited(*outcome.failure);
+    NoteChange(routing::NoteFailure(place, std::exchange(probe_, false), *outcome.failure,
+                                    view_->config().routing, now));
+  }
+}
+
+void Call::NoteChange(const routing::HealthChange& change) {
+  if (change.breaker_opened) {
+    at_->attempts->breaker_opened.Add();
+    at_->attempts->breaker_open.Add();
+  }
+  if (change.breaker_closed) at_->attempts->breaker_open.Sub();
+  if (change.key_benched && !std::exchange(key_->key_health->bench.shown, true)) {
+    at_->provider->keys_benched.Add();
+  }
+  if (!change.provider_out) return;
+  at_->provider->outs.Add();
+  at_->provider->out.Set(1);
+  at_->provider_health->out.shown = true;
+  base::Log(base::LogLevel::kWarning, "provider is out, its substitutes serve",
+            {{"provider", target_->provider->name},
+             {"cause", std::string(model::FailureClassName(at_->provider_health->out.cause))},
+             {"for", absl::FormatDuration(view_->config().routing.lost_provider_for)}});
 }
 
 base::Task<void> Call::ReadWhole(transport::HttpTransfer& transfer, Outcome* outcome) {
@@ -153,7 +192,7 @@ base::Task<void> Call::ReadWhole(transport::HttpTransfer& transfer, Outcome* out
     outcome->failure = ClassifyAnswer(transfer);
     co_return;
   }
-  auto decoded = view_->dialect(*route_->provider)
+  auto decoded = view_->dialect(*target_->provider)
                      .DecodeAnswer(transfer.header("content-type"), transfer.body());
   if (auto* failure = std::get_if<Failure>(&decoded)) {
     outcome->failure = std::move(*failure);
@@ -183,7 +222,7 @@ base::Task<void> Call::ReadStream(transport::HttpTransfer& transfer, Outcome* ou
   if (outcome->failure) co_return;
   providers::DecoderLimits limits;
   limits.line_bytes_max = static_cast<size_t>(view_->config().limits.line_bytes_max);
-  auto decoder = view_->dialect(*route_->provider).NewStreamDecoder(limits);
+  auto decoder = view_->dialect(*target_->provider).NewStreamDecoder(limits);
   model::StreamEvents events;
   while (!decoder->terminated()) {
     const bool done = transfer.done();
@@ -261,7 +300,7 @@ base::Task<bool> Call::WaitForChange(Outcome* outcome) {
 }
 
 void Call::NoteRateLimited(const Failure& failure) {
-  quota::BucketSet* limits = series_->provider_limits;
+  quota::BucketSet* limits = key_->limits;
   if (limits == nullptr || failure.failure_class != FailureClass::kRateLimited) return;
   if (!failure.retry_after) return;
   // Nothing is left there, unless it asks to come back at once.
@@ -295,17 +334,22 @@ void Call::DeliverDelta(model::ContentDelta delta) {
 
 void Call::SendStartedOnce() {
   if (std::exchange(started_sent_, true)) return;
+  // From here on nothing is tried again, and a long stream need not keep the messages.
+  input_.request.messages.clear();
   ServedBy served_by;
-  served_by.provider = route_->provider->name;
-  served_by.upstream_model = route_->upstream_model;
-  served_by.attempts = 1;
+  served_by.provider = target_->provider->name;
+  served_by.upstream_model = target_->upstream_model;
+  served_by.attempts = attempts_;
   served_by.adaptations = adaptations_;
   sink_.SendStarted(input_.request.request_id, route_->name, served_by);
 }
 
 void Call::NoteContent(base::Instant now) {
   timers_->OnContent(now);
-  if (!first_content_) first_content_ = now;
+  if (first_content_) return;
+  first_content_ = now;
+  NoteChange(routing::NoteSuccess(PlaceOf(), std::exchange(probe_, false), /*stream=*/true,
+                                  now - attempt_started_, now));
 }
 
 void Call::CountAnswer(const model::Answer& answer) {
@@ -322,6 +366,10 @@ model::Failure Call::FailureOf(const transport::HttpTransfer& transfer) const {
   Failure failure;
   failure.upstream_status = transfer.status();
   switch (transfer.error()) {
+    case TransportError::kHostUnknown:
+      failure.failure_class = FailureClass::kHostUnknown;
+      failure.message = "its host is not known";
+      break;
     case TransportError::kConnect:
     case TransportError::kConnectTimeout:
       failure.failure_class = FailureClass::kConnect;
@@ -348,7 +396,7 @@ model::Failure Call::FailureOf(const transport::HttpTransfer& transfer) const {
 }
 
 model::Failure Call::ClassifyAnswer(transport::HttpTransfer& transfer) {
-  return view_->dialect(*route_->provider)
+  return view_->dialect(*target_->provider)
       .Classify(transfer.status(), transfer.header("content-type"), transfer.body(),
                 transfer.header("retry-after"), transfer.header("retry-after-ms"),
                 worker_.clock().Now());

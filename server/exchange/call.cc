@@ -64,13 +64,11 @@ base::Task<void> Call::Run() {
   Outcome outcome;
   model::Usage usage;
   if (!error) error = co_await ReserveOfTenant();
-  if (!error && series_->provider_limits != nullptr) error = co_await ReserveAtProvider();
   if (!error) {
-    outcome = co_await Attempt();
-    usage = SettledUsage(outcome);
-    if (outcome.failure) error = ErrorOf(outcome, usage);
+    error = co_await Serve(&outcome);
+    if (timers_) usage = SettledUsage(outcome);
   }
-  Settle(usage, error ? &*error : nullptr, timers_ ? &outcome : nullptr);
+  Settle(usage, error ? &*error : nullptr);
   if (error) {
     sink_.Fail(*error, input_.request.request_id);
   } else if (input_.stream) {
@@ -107,14 +105,7 @@ std::optional<model::CallError> Call::Admit(const std::string& chosen_id) {
   route_ = runtime.routes().Find(request.model);
   if (route_ == nullptr) return runtime.routes().Unknown(request.model);
   series_ = &view_->series(identity_->tenant, *route_);
-  if (auto refused = CheckPreferredProvider(request, *route_)) return refused;
-  const config::ReservePolicy policy = runtime.quotas().policy(identity_->tenant);
-  strict_ = policy == config::ReservePolicy::kStrict;
-  estimate_ =
-      quota::EstimateRequest(request, EstimateContextOf(config, policy, *route_, series_->learned));
-  if (auto unfit = admission::ValidateForModel(request, *route_->model, estimate_.input_tokens)) {
-    return unfit;
-  }
+  if (auto unfit = PlanTargets()) return unfit;
   max_queue_wait_ = request.max_queue_wait;
   if (input_.deadline <= worker_.clock().MonotonicNow()) {
     stop_ = StopCause::kDeadline;

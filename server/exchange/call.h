@@ -13,6 +13,7 @@
 #include <string>
 #include <string_view>
 
+#include "absl/container/inlined_vector.h"
 #include "server/base/clock.h"
 #include "server/base/signal.h"
 #include "server/base/task.h"
@@ -22,6 +23,9 @@
 #include "server/model/completion.h"
 #include "server/quota/estimator.h"
 #include "server/quota/reservation.h"
+#include "server/routing/choose.h"
+#include "server/routing/failure_table.h"
+#include "server/telemetry/access_record.h"
 
 namespace pingti::exchange {
 
@@ -74,9 +78,27 @@ class Call {
   // taken.
   std::optional<model::CallError> Admit(const std::string& chosen_id);
 
+  // Where it can be served, in which order (plan_step.cc). An error: nowhere.
+  std::optional<model::CallError> PlanTargets();
+  int64_t InputTokensAt(const TargetSeries& at) const;
+  std::optional<model::CallError> CheckFits(const TargetSeries& at) const;
+  // Chooses the target and key of the next attempt, and how long to pause before it. False: there
+  // is none.
+  bool PickTarget(absl::Duration* pause);
+  bool TakeChoice(const routing::Choice& choice, base::Instant now);
+  bool IsTooLate(const TargetSeries& at, const KeySeries& key, base::Instant now) const;
+  // What is done after a failed attempt; excludes what must not be tried again.
+  routing::Next Judge(const model::Failure& failure);
+  model::CallError NoTargetError() const;
+  // Attempts until one succeeds or nothing is left to try. An error: the call ends with it.
+  base::Task<std::optional<model::CallError>> Serve(Outcome* outcome);
+  base::Task<void> Pause(absl::Duration pause);
+  void ForgetAttempt();
+
   // Taking quota (quota_step.cc). An error: the call ends with it, nothing was taken.
   struct Wanted {
     quota::Demand demand;
+    bool may_wait = true;
     std::array<quota::WaitingLine*, quota::kScopesMax> lines{};  // of the demand's scopes
     telemetry::QuotaStats* stats = nullptr;
 
@@ -108,7 +130,12 @@ class Call {
   void NoteProviderLimits(const transport::HttpTransfer& transfer);
   void NoteRateLimited(const model::Failure& failure);
 
-  // One attempt at the route's target (attempt.cc).
+  // One attempt at the target that was chosen (attempt.cc).
+  void NoteResult(const Outcome& outcome);
+  void NoteChange(const routing::HealthChange& change);
+  routing::Place PlaceOf() const {
+    return {at_->provider_health.get(), key_->key_health.get(), key_->health.get()};
+  }
   void ForwardOutputCap();
   void GrowReservations();
   base::Task<Outcome> Attempt();
@@ -135,13 +162,14 @@ class Call {
   model::Usage SettledUsage(const Outcome& outcome) const;
   model::CallError ErrorOf(const Outcome& outcome, const model::Usage& usage) const;
   std::string_view Stage() const;
+  std::string Tried() const;
   telemetry::Method method() const {
     return input_.stream ? telemetry::Method::kStream : telemetry::Method::kUnary;
   }
-  void Settle(const model::Usage& usage, const model::CallError* error, const Outcome* outcome);
+  void Settle(const model::Usage& usage, const model::CallError* error);
   void SettleAtProvider(model::Usage usage, base::Instant now);
-  void WriteRecord(const model::Usage& usage, const model::CallError* error,
-                   const Outcome* outcome);
+  void RecordAttempt(const Outcome& outcome, std::string_view next);
+  void WriteRecord(const model::Usage& usage, const model::CallError* error);
   Completed Complete(const model::Usage& usage, const Outcome& outcome);
 
   Worker& worker_;
@@ -164,9 +192,25 @@ class Call {
   absl::Duration max_queue_wait_;
   absl::Duration queued_;
   quota::Reservation reservation_;
-  quota::Reservation provider_reservation_;
 
-  // Of the attempt.
+  // The targets of the route, and what has been tried of them.
+  absl::InlinedVector<routing::TargetOption, 2> options_;
+  uint32_t may_come_back_ = 0;      // a bit for each target that may be tried again after a pause
+  bool was_short_ = false;          // our own limits at a provider were in the way
+  bool waits_at_provider_ = false;  // they are everywhere: the call waits for them
+  bool was_too_late_ = false;       // a target was left out because the deadline is too near
+  int attempts_ = 0;
+  int pauses_ = 0;
+  std::optional<absl::Duration> asked_to_wait_;  // by what failed last
+  std::vector<const config::Provider*> tried_;   // providers; at most one for each attempt
+  std::vector<telemetry::AccessAttempt> past_;   // attempts; at most routing.attempts_max
+
+  // Of the attempt. Before the first: of the target that is most likely to serve.
+  const TargetSeries* at_ = nullptr;
+  const routing::Target* target_ = nullptr;
+  const KeySeries* key_ = nullptr;
+  bool probe_ = false;  // of a breaker, and without a result yet
+  quota::Reservation provider_reservation_;
   std::unique_ptr<transport::HttpTransfer> transfer_;  // null: none, or aborted
   std::optional<AttemptTimers> timers_;
   base::Instant attempt_started_;

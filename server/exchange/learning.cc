@@ -15,17 +15,18 @@ Value* FindOrAdd(std::map<Key, std::unique_ptr<Value>>& entries, const Key& key)
 
 }  // namespace
 
-Learned Learning::Find(const std::string& tenant, const routing::Route& route) {
+Learned Learning::Find(const std::string& tenant, const routing::Route& route,
+                       const routing::Target& target) {
   base::MutexLock lock(mutex_);
-  return {FindOrAdd(factors_, route.provider->name + "/" + route.upstream_model),
+  return {FindOrAdd(factors_, target.provider->name + "/" + target.upstream_model),
           FindOrAdd(outputs_, std::make_pair(tenant, route.name))};
 }
 
 quota::EstimateContext EstimateContextOf(const config::Config& config, config::ReservePolicy policy,
-                                         const routing::Route& route, const Learned& learned) {
+                                         const routing::Target& target, const Learned& learned) {
   quota::EstimateContext context;
-  context.model_output_max = route.model->output_tokens_max;
-  context.context_tokens = route.model->context_tokens;
+  context.model_output_max = target.model->output_tokens_max;
+  context.context_tokens = target.model->context_tokens;
   context.rules = config.estimation;
   context.policy = policy;
   if (learned.input_factor != nullptr) context.input_factor = learned.input_factor->factor();

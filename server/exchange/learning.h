@@ -20,7 +20,8 @@
 
 namespace pingti::exchange {
 
-// What is known of the calls of one tenant to one route. Null members: too many are known already.
+// What is known of the calls of one tenant to one target of a route. Null members: too many are
+// known already.
 struct Learned {
   quota::InputFactor* input_factor = nullptr;  // of the serving model, from all tenants
   quota::OutputHistory* outputs = nullptr;     // of this tenant and the model that it names
@@ -32,7 +33,8 @@ class Learning {
   static constexpr size_t kEntriesMax = 10'000;
 
   // Stays valid as long as this. Takes a mutex: once per tenant and route, not once per call.
-  Learned Find(const std::string& tenant, const routing::Route& route);
+  Learned Find(const std::string& tenant, const routing::Route& route,
+               const routing::Target& target);
 
  private:
   base::Mutex mutex_;
@@ -41,9 +43,9 @@ class Learning {
       ABSL_GUARDED_BY(mutex_);
 };
 
-// What an estimate for a call on `route` goes by; `policy` is that of the tenant's tier.
+// What an estimate for a call to `target` goes by; `policy` is that of the tenant's tier.
 quota::EstimateContext EstimateContextOf(const config::Config& config, config::ReservePolicy policy,
-                                         const routing::Route& route, const Learned& learned);
+                                         const routing::Target& target, const Learned& learned);
 
 // A call has ended with measured usage: for the next estimates, and for the metrics.
 void Learn(const model::Usage& usage, const quota::Estimate& estimate, int choices,

@@ -70,10 +70,17 @@ std::variant<tenancy::Identity, model::CallError> Identify(const View& view,
 std::optional<model::CallError> CheckPreferredProvider(const model::CompletionRequest& request,
                                                        const routing::Route& route) {
   const std::string& wanted = request.routing.preferred_provider;
-  if (wanted.empty() || wanted == route.provider->name) return std::nullopt;
-  return model::InvalidField("spec.routing.preferred_provider",
-                             base::StrCat("\"", wanted, "\" does not serve model ", route.name,
-                                          "; ", route.provider->name, " does"));
+  std::string others;
+  for (const routing::Target& target : route.targets) {
+    const std::string& name = target.provider->name;
+    if (wanted.empty() || wanted == name) return std::nullopt;
+    if (others.find(name) != std::string::npos) continue;
+    base::StrAppend(&others, others.empty() ? "" : ", ", name);
+  }
+  return model::InvalidField(
+      "spec.routing.preferred_provider",
+      base::StrCat("\"", wanted, "\" does not serve model ", route.name, "; ", others,
+                   others.find(',') == std::string::npos ? " does" : " do"));
 }
 
 std::variant<TokenCount, model::CallError> CountTokens(View& view, const tenancy::Identity& who,
@@ -88,7 +95,8 @@ std::variant<TokenCount, model::CallError> CountTokens(View& view, const tenancy
   if (auto refused = CheckPreferredProvider(request, *count.route)) return *std::move(refused);
   count.estimate = quota::EstimateRequest(
       request, EstimateContextOf(view.config(), view.runtime().quotas().policy(who.tenant),
-                                 *count.route, view.series(who.tenant, *count.route).learned));
+                                 count.route->first(),
+                                 view.series(who.tenant, *count.route).first().learned));
   return count;
 }
 

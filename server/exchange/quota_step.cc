@@ -66,20 +66,21 @@ base::Task<std::optional<model::CallError>> Call::ReserveOfTenant() {
 }
 
 base::Task<std::optional<model::CallError>> Call::ReserveAtProvider() {
-  const std::string& provider = route_->provider->name;
-  quota::BucketSet* limits = series_->provider_limits;
-  if (limits->closed()) {
+  const std::string& provider = target_->provider->name;
+  if (key_->limits->closed()) {
     routing::FailedAttempt attempt;
     attempt.failure = model::LocalFailure(
         model::FailureClass::kModelNotFound,
-        "our tier there, " + route_->provider->tier + ", has no access to the model");
+        "our tier there, " + key_->key->key.tier + ", has no access to the model");
     attempt.provider = provider;
-    attempt.attempts = 0;
+    attempt.attempts = attempts_;
     co_return routing::ErrorForCaller(attempt);
   }
   Wanted wanted;
-  wanted.stats = series_->provider_quota;
-  wanted.Add(limits, series_->provider_line);
+  // As long as another target may have room.
+  wanted.may_wait = waits_at_provider_ || (options_.size() == 1 && at_->keys.size() == 1);
+  wanted.stats = key_->quota;
+  wanted.Add(key_->limits, key_->line);
   wanted.demand.tokens = estimate_.reserved_tokens;
   Taken taken;
   co_await Take(wanted, &taken);
@@ -95,7 +96,7 @@ base::Task<std::optional<model::CallError>> Call::ReserveAtProvider() {
                      taken.refusal->state.remaining));
     attempt.failure.retry_after = taken.refusal->wait;
     attempt.provider = provider;
-    attempt.attempts = 0;
+    attempt.attempts = attempts_;
     co_return routing::ErrorForCaller(attempt);
   }
   provider_reservation_ = quota::Reservation(worker_.quota_store(), wanted.demand, taken.reply,
@@ -112,8 +113,9 @@ base::Task<void> Call::Take(const Wanted& wanted, Taken* taken) {
     co_return;
   }
   const base::Instant started = worker_.clock().MonotonicNow();
+  const absl::Duration patience = wanted.may_wait ? max_queue_wait_ : absl::ZeroDuration();
   const base::Instant until =
-      WaitUntil(input_.arrival, input_.deadline, max_queue_wait_, view_->config().quota.wait_max);
+      WaitUntil(input_.arrival, input_.deadline, patience, view_->config().quota.wait_max);
   quota::WaitingLine::Place place;
   base::Instant next_try = started;
   while (true) {
@@ -192,7 +194,7 @@ base::Task<void> Call::LookBehind(const Wanted& wanted, Taken* taken) {
 }
 
 void Call::NoteProviderLimits(const transport::HttpTransfer& transfer) {
-  quota::BucketSet* limits = series_->provider_limits;
+  quota::BucketSet* limits = key_->limits;
   if (limits == nullptr || transfer.status() == 0) return;
   const base::Instant now = worker_.clock().MonotonicNow();
   for (const ProviderLimit& limit : ReadProviderLimits(transfer, *limits)) {

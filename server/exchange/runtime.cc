@@ -8,11 +8,31 @@
 #include "server/base/strings.h"
 
 namespace pingti::exchange {
+namespace {
 
-Runtime::Runtime(config::Snapshot config, Headers headers, const Runtime* previous,
-                 base::Instant now)
+absl::StatusOr<std::vector<UpstreamKey>> KeysOf(const config::Provider& provider) {
+  std::vector<UpstreamKey> keys;
+  for (config::ProviderKey& key : provider.UsableKeys()) {
+    std::vector<std::pair<std::string, std::string>> fields = {
+        {"Content-Type", "application/json"}, {"User-Agent", "pingti"}, {"Accept", "*/*"}};
+    if (!provider.no_key) {
+      fields.emplace_back("Authorization", base::StrCat("Bearer ", key.api_key.Reveal()));
+    }
+    auto list = transport::HeaderList::Make(fields);
+    if (!list.ok()) {
+      return absl::InvalidArgumentError(
+          base::StrCat("provider ", provider.name, ": ", list.status().message()));
+    }
+    keys.push_back({std::move(key), *std::move(list)});
+  }
+  return keys;
+}
+
+}  // namespace
+
+Runtime::Runtime(config::Snapshot config, Keys keys, const Runtime* previous, base::Instant now)
     : config_(std::move(config)),
-      headers_(std::move(headers)),
+      keys_(std::move(keys)),
       directory_(*config_),
       routes_(*config_),
       quotas_(*config_, previous == nullptr ? nullptr : &previous->quotas_, now) {}
@@ -21,23 +41,15 @@ absl::StatusOr<std::shared_ptr<const Runtime>> Runtime::Make(config::Snapshot co
                                                              const Runtime* previous,
                                                              base::Instant now) {
   // Whatever can fail is done before the limits change hands.
-  Headers headers;
+  Keys keys;
   for (const config::Provider& provider : config->providers) {
     if (!provider.on()) continue;
-    std::vector<std::pair<std::string, std::string>> fields = {
-        {"Content-Type", "application/json"}, {"User-Agent", "pingti"}, {"Accept", "*/*"}};
-    if (!provider.no_key) {
-      fields.emplace_back("Authorization", base::StrCat("Bearer ", provider.api_key.Reveal()));
-    }
-    auto list = transport::HeaderList::Make(fields);
-    if (!list.ok()) {
-      return absl::InvalidArgumentError(
-          base::StrCat("provider ", provider.name, ": ", list.status().message()));
-    }
-    headers.emplace(&provider, *std::move(list));
+    auto made = KeysOf(provider);
+    if (!made.ok()) return made.status();
+    keys.emplace(&provider, *std::move(made));
   }
   return std::shared_ptr<const Runtime>(
-      new Runtime(std::move(config), std::move(headers), previous, now));
+      new Runtime(std::move(config), std::move(keys), previous, now));
 }
 
 }  // namespace pingti::exchange

@@ -7,6 +7,7 @@
 
 #include <memory>
 #include <unordered_map>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "server/base/clock.h"
@@ -17,6 +18,13 @@
 #include "server/transport/header_list.h"
 
 namespace pingti::exchange {
+
+// One of our keys at a provider.
+struct UpstreamKey {
+  config::ProviderKey key;
+  // Of each request that is made with it, credentials included.
+  std::shared_ptr<const transport::HeaderList> headers;
+};
 
 class Runtime {
  public:
@@ -30,20 +38,18 @@ class Runtime {
   const tenancy::TenantDirectory& directory() const { return directory_; }
   const routing::RouteTable& routes() const { return routes_; }
   const quota::QuotaBook& quotas() const { return quotas_; }
-  // Request headers of a provider that is on, credentials included.
-  const std::shared_ptr<const transport::HeaderList>& headers(
-      const config::Provider& provider) const {
-    return headers_.at(&provider);
+  // Our keys at a provider that is on; at least one.
+  const std::vector<UpstreamKey>& keys(const config::Provider& provider) const {
+    return keys_.at(&provider);
   }
 
  private:
-  using Headers =
-      std::unordered_map<const config::Provider*, std::shared_ptr<const transport::HeaderList>>;
+  using Keys = std::unordered_map<const config::Provider*, std::vector<UpstreamKey>>;
 
-  Runtime(config::Snapshot config, Headers headers, const Runtime* previous, base::Instant now);
+  Runtime(config::Snapshot config, Keys keys, const Runtime* previous, base::Instant now);
 
   const config::Snapshot config_;
-  const Headers headers_;
+  const Keys keys_;
   const tenancy::TenantDirectory directory_;
   const routing::RouteTable routes_;
   const quota::QuotaBook quotas_;

@@ -60,14 +60,17 @@ model::CallError Call::ErrorOf(const Outcome& outcome, const model::Usage& usage
     case StopCause::kNone: {
       routing::FailedAttempt attempt;
       attempt.failure = *outcome.failure;
-      attempt.provider = route_->provider->name;
+      attempt.provider = target_->provider->name;
+      attempt.attempts = attempts_;
       attempt.after_content = first_content_.has_value();
       attempt.usage = usage;
-      attempt.model = route_->model->name;
-      attempt.context_tokens = route_->model->context_tokens;
+      attempt.model = target_->model->name;
+      attempt.context_tokens = target_->model->context_tokens;
       attempt.requested_tokens =
           estimate_.input_tokens + input_.request.sampling.max_output_tokens.value_or(0);
-      return routing::ErrorForCaller(attempt);
+      model::CallError told = routing::ErrorForCaller(attempt);
+      if (past_.size() > 1) told.metadata["tried"] = Tried();
+      return told;
     }
   }
   if (usage.source != model::UsageSource::kNone) {
@@ -78,8 +81,16 @@ model::CallError Call::ErrorOf(const Outcome& outcome, const model::Usage& usage
   return error;
 }
 
-void Call::Settle(const model::Usage& usage, const model::CallError* error,
-                  const Outcome* outcome) {
+std::string Call::Tried() const {
+  std::string all;
+  for (const telemetry::AccessAttempt& attempt : past_) {
+    base::StrAppend(&all, all.empty() ? "" : "; ", attempt.provider, "/", attempt.upstream_model,
+                    " ", model::FailureClassName(attempt.failure_class));
+  }
+  return all;
+}
+
+void Call::Settle(const model::Usage& usage, const model::CallError* error) {
   const base::Instant now = worker_.clock().MonotonicNow();
   if (reservation_.open()) {
     series_->quota->settled_tokens.Add(
@@ -89,17 +100,18 @@ void Call::Settle(const model::Usage& usage, const model::CallError* error,
   }
   if (provider_reservation_.open()) SettleAtProvider(usage, now);
   if (usage.source == model::UsageSource::kMeasured && !usage.lower_bound) {
-    Learn(usage, estimate_, std::max(1, input_.request.sampling.n.value_or(1)), series_->learned,
-          *series_->attempts);
+    Learn(usage, estimate_, std::max(1, input_.request.sampling.n.value_or(1)), at_->learned,
+          *at_->attempts);
   }
   if (stop_ == StopCause::kCallerCancelled || stop_ == StopCause::kDeadline) {
     worker_.stats().calls_cancelled.Add();
   }
   const int result = error ? telemetry::ResultOf(error->reason) : telemetry::kResultOk;
   telemetry::CallStats* stats =
-      series_ ? (input_.stream ? series_->stream : series_->unary)
-              : &worker_.refused_series(
-                    identity_ ? view_->config().tenants[identity_->tenant].name : "", method());
+      at_ != nullptr
+          ? (input_.stream ? at_->stream : at_->unary)
+          : &worker_.refused_series(
+                identity_ ? view_->config().tenants[identity_->tenant].name : "", method());
   if (view_->config().features.metrics) {
     stats->RecordEnd(result, absl::ToDoubleSeconds(now - input_.arrival));
     stats->RecordUsage(usage);
@@ -112,19 +124,34 @@ void Call::Settle(const model::Usage& usage, const model::CallError* error,
       }
     }
   }
-  if (worker_.records_calls()) WriteRecord(usage, error, outcome);
+  if (worker_.records_calls()) WriteRecord(usage, error);
 }
 
 void Call::SettleAtProvider(model::Usage usage, base::Instant now) {
   // A provider that failed may have worked all the same.
   if (usage.source != model::UsageSource::kMeasured) usage.lower_bound = reached_upstream_;
-  series_->provider_quota->settled_tokens.Add(
+  key_->quota->settled_tokens.Add(
       usage.lower_bound ? std::max(usage.total(), provider_reservation_.tokens()) : usage.total());
   provider_reservation_.Settle(usage, reached_upstream_, now);
 }
 
-void Call::WriteRecord(const model::Usage& usage, const model::CallError* error,
-                       const Outcome* outcome) {
+void Call::RecordAttempt(const Outcome& outcome, std::string_view next) {
+  telemetry::AccessAttempt attempt;
+  attempt.provider = target_->provider->name;
+  attempt.upstream_model = target_->upstream_model;
+  attempt.key = key_->key->key.name;
+  attempt.upstream_status = outcome.status;
+  attempt.duration = attempt_ended_ - attempt_started_;
+  attempt.bytes_in = bytes_in_;
+  attempt.next = next;
+  if (outcome.failure) {
+    attempt.failed = true;
+    attempt.failure_class = outcome.failure->failure_class;
+  }
+  past_.push_back(std::move(attempt));
+}
+
+void Call::WriteRecord(const model::Usage& usage, const model::CallError* error) {
   const base::Instant now = worker_.clock().MonotonicNow();
   telemetry::AccessRecord record;
   record.time = worker_.clock().Now();
@@ -136,23 +163,14 @@ void Call::WriteRecord(const model::Usage& usage, const model::CallError* error,
   record.method = method();
   record.model = input_.request.model;
   record.result = error ? telemetry::ResultOf(error->reason) : telemetry::kResultOk;
-  if (route_ != nullptr) {
-    record.provider = route_->provider->name;
-    record.upstream_model = route_->upstream_model;
+  if (target_ != nullptr) {
+    record.provider = target_->provider->name;
+    record.upstream_model = target_->upstream_model;
   }
-  if (outcome != nullptr) {
-    telemetry::AccessAttempt attempt;
-    attempt.provider = record.provider;
-    attempt.upstream_model = record.upstream_model;
-    attempt.upstream_status = outcome->status;
-    attempt.duration = attempt_ended_ - attempt_started_;
-    if (outcome->failure) {
-      attempt.failed = true;
-      attempt.failure_class = outcome->failure->failure_class;
-      record.cause = std::string(model::FailureClassName(attempt.failure_class));
-    }
-    record.attempts.push_back(std::move(attempt));
+  if (!past_.empty() && past_.back().failed) {
+    record.cause = std::string(model::FailureClassName(past_.back().failure_class));
   }
+  record.attempts = std::move(past_);
   record.usage = usage;
   record.chunks = sink_.chunks_sent();
   record.bytes_in = input_.bytes;
@@ -170,10 +188,10 @@ Completed Call::Complete(const model::Usage& usage, const Outcome& outcome) {
   completed.request_id = input_.request.request_id;
   completed.model = route_->name;
   completed.usage = usage;
-  completed.served_by.provider = route_->provider->name;
-  completed.served_by.upstream_model = route_->upstream_model;
+  completed.served_by.provider = target_->provider->name;
+  completed.served_by.upstream_model = target_->upstream_model;
   completed.served_by.reported_model = outcome.info.reported_model;
-  completed.served_by.attempts = 1;
+  completed.served_by.attempts = attempts_;
   completed.served_by.adaptations = std::move(adaptations_);
   completed.served_by.upstream_response_id = outcome.info.upstream_response_id;
   completed.timings.queued = queued_;

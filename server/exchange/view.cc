@@ -7,10 +7,11 @@
 namespace pingti::exchange {
 
 View::View(std::shared_ptr<const Runtime> runtime, telemetry::WorkerMetrics& metrics,
-           Learning& learning)
+           Learning& learning, routing::HealthBook& health)
     : runtime_(std::move(runtime)),
       metrics_(metrics),
       learning_(learning),
+      health_(health),
       series_(runtime_->config().tenants.size()) {
   for (const config::Provider& provider : config().providers) {
     auto& dialect = dialects_[provider.dialect];
@@ -22,24 +23,45 @@ const Series& View::series(size_t tenant, const routing::Route& route) {
   std::vector<Series>& row = series_[tenant];
   if (row.empty()) row.resize(runtime_->routes().routes().size());
   Series& series = row[route.index];
-  if (series.unary == nullptr) {
-    const std::string& name = config().tenants[tenant].name;
-    const std::string& provider = route.provider->name;
-    series.unary = &metrics_.Calls(
-        {name, route.name, provider, route.upstream_model, telemetry::Method::kUnary});
-    series.stream = &metrics_.Calls(
-        {name, route.name, provider, route.upstream_model, telemetry::Method::kStream});
-    series.attempts = &metrics_.Attempts({provider, route.upstream_model});
-    series.quota = &metrics_.Quotas({name, "", route.model_class});
-    series.provider_quota = &metrics_.Quotas({"", provider, route.model->model_class});
-    const quota::QuotaBook& quotas = runtime_->quotas();
-    series.limits = quotas.Find(tenant, route.model_class);
-    series.line = quotas.Line(tenant, route.model_class);
+  if (!series.targets.empty()) return series;
+  series.quota = &metrics_.Quotas({config().tenants[tenant].name, "", route.model_class});
+  series.limits = runtime_->quotas().Find(tenant, route.model_class);
+  series.line = runtime_->quotas().Line(tenant, route.model_class);
+  series.targets.reserve(route.targets.size());
+  for (const routing::Target& target : route.targets) {
+    series.targets.push_back(MakeTarget(tenant, route, target));
+  }
+  return series;
+}
+
+TargetSeries View::MakeTarget(size_t tenant, const routing::Route& route,
+                              const routing::Target& target) {
+  const std::string& name = config().tenants[tenant].name;
+  const std::string& provider = target.provider->name;
+  const std::string& model_class = target.model->model_class;
+  const quota::QuotaBook& quotas = runtime_->quotas();
+  TargetSeries series;
+  series.target = &target;
+  series.unary = &metrics_.Calls(
+      {name, route.name, provider, target.upstream_model, telemetry::Method::kUnary});
+  series.stream = &metrics_.Calls(
+      {name, route.name, provider, target.upstream_model, telemetry::Method::kStream});
+  series.attempts = &metrics_.Attempts({provider, target.upstream_model});
+  series.provider = &metrics_.Provider({provider});
+  series.provider_health = health_.Provider(provider);
+  series.learned = learning_.Find(name, route, target);
+  const routing::BreakerOptions breaker = routing::BreakerOptionsOf(config().routing);
+  for (const UpstreamKey& key : runtime_->keys(*target.provider)) {
+    KeySeries& of_key = series.keys.emplace_back();
+    of_key.key = &key;
+    of_key.quota = &metrics_.Quotas({"", provider, model_class});
     if (config().features.quota) {
-      series.provider_limits = quotas.FindProvider(provider, route.model->model_class);
-      series.provider_line = quotas.ProviderLine(provider, route.model->model_class);
+      of_key.limits = quotas.FindProvider(provider, key.key.name, model_class);
+      of_key.line = quotas.ProviderLine(provider, key.key.name, model_class);
     }
-    series.learned = learning_.Find(name, route);
+    of_key.key_health = health_.Key(provider, key.key.name);
+    of_key.health = health_.Target(provider, key.key.name, target.upstream_model, breaker);
+    series.key_options.push_back({of_key.key_health.get(), of_key.health.get(), key.key.weight});
   }
   return series;
 }

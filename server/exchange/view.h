@@ -13,30 +13,53 @@
 #include "server/exchange/learning.h"
 #include "server/exchange/runtime.h"
 #include "server/providers/dialect.h"
+#include "server/routing/choose.h"
+#include "server/routing/health.h"
 #include "server/routing/route_table.h"
 #include "server/telemetry/registry.h"
 
 namespace pingti::exchange {
 
-// Counters and limits of one tenant and route, looked up when the pair is first used.
-struct Series {
+// What is looked up once, when a tenant first uses a route.
+
+// One of our keys at a target.
+struct KeySeries {
+  const UpstreamKey* key = nullptr;
+  telemetry::QuotaStats* quota = nullptr;
+  quota::BucketSet* limits = nullptr;  // ours there; null: none known, or quotas are off
+  quota::WaitingLine* line = nullptr;
+  std::shared_ptr<routing::KeyHealth> key_health;
+  std::shared_ptr<routing::TargetHealth> health;
+};
+
+// One target of a route.
+struct TargetSeries {
+  const routing::Target* target = nullptr;
   telemetry::CallStats* unary = nullptr;
   telemetry::CallStats* stream = nullptr;
   telemetry::AttemptStats* attempts = nullptr;
-  telemetry::QuotaStats* quota = nullptr;           // of the tenant and the class that it names
-  telemetry::QuotaStats* provider_quota = nullptr;  // of our key at the provider
+  telemetry::ProviderStats* provider = nullptr;
+  std::shared_ptr<routing::ProviderHealth> provider_health;
+  std::vector<KeySeries> keys;                  // at least one
+  std::vector<routing::KeyOption> key_options;  // the same
+  Learned learned;
+};
+
+// A tenant and a route.
+struct Series {
+  telemetry::QuotaStats* quota = nullptr;  // of the tenant and the class that it names
   quota::BucketSet* limits = nullptr;
   quota::WaitingLine* line = nullptr;
-  quota::BucketSet* provider_limits = nullptr;  // null: none known, or quotas are off
-  quota::WaitingLine* provider_line = nullptr;
-  Learned learned;
+  std::vector<TargetSeries> targets;  // as in the route; empty: not looked up yet
+
+  const TargetSeries& first() const { return targets.front(); }
 };
 
 class View {
  public:
-  // `metrics` and `learning` outlive it.
+  // The others outlive it.
   View(std::shared_ptr<const Runtime> runtime, telemetry::WorkerMetrics& metrics,
-       Learning& learning);
+       Learning& learning, routing::HealthBook& health);
   View(const View&) = delete;
   View& operator=(const View&) = delete;
 
@@ -52,9 +75,12 @@ class View {
   const Series& series(size_t tenant, const routing::Route& route);
 
  private:
+  TargetSeries MakeTarget(size_t tenant, const routing::Route& route,
+                          const routing::Target& target);
   const std::shared_ptr<const Runtime> runtime_;
   telemetry::WorkerMetrics& metrics_;
   Learning& learning_;
+  routing::HealthBook& health_;
   std::map<std::string, std::unique_ptr<providers::Dialect>> dialects_;
   // By tenant, by route. A row is made when its tenant first calls: a reload of ten thousand
   // tenants costs little.

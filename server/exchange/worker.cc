@@ -12,7 +12,8 @@ Worker::Worker(const WorkerParts& parts)
 }
 
 void Worker::SetRuntime(std::shared_ptr<const Runtime> runtime) {
-  view_ = std::make_shared<View>(std::move(runtime), *parts_.metrics, *parts_.learning);
+  view_ = std::make_shared<View>(std::move(runtime), *parts_.metrics, *parts_.learning, health_);
+  health_.Prune();
   refused_.clear();  // of tenants that may be gone
 }
 

@@ -18,6 +18,7 @@
 #include "server/exchange/runtime.h"
 #include "server/exchange/view.h"
 #include "server/quota/store.h"
+#include "server/routing/health.h"
 #include "server/telemetry/access_log.h"
 #include "server/telemetry/registry.h"
 #include "server/transport/http_transport.h"
@@ -77,6 +78,7 @@ class Worker {
  private:
   WorkerParts parts_;  // without `runtime`, which the view has
   admission::Gate gate_;
+  routing::HealthBook health_;
   std::shared_ptr<View> view_;  // never null
   // Bounded by the tenants of the view x methods.
   std::map<std::pair<std::string, telemetry::Method>, telemetry::CallStats*> refused_;

@@ -31,6 +31,8 @@ std::string_view FailureClassName(FailureClass failure_class) {
       return "server_error";
     case FailureClass::kConnect:
       return "connect";
+    case FailureClass::kHostUnknown:
+      return "host_unknown";
     case FailureClass::kFirstTokenTimeout:
       return "first_token_timeout";
     case FailureClass::kStalled:

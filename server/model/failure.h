@@ -32,7 +32,8 @@ enum class FailureClass {
   kContentFiltered,    // the provider refuses the prompt for its content
   kOverloaded,         // 529, 503, "overloaded"
   kServerError,        // any other 5xx, and an answer of HTML
-  kConnect,            // resolving, connecting or the TLS handshake failed
+  kConnect,            // connecting or the TLS handshake failed
+  kHostUnknown,        // the provider's host name has no address
   kFirstTokenTimeout,  // connected, but no content in time
   kStalled,            // content had begun, then silence for too long
   kCut,                // the connection or answer ended before its terminator

@@ -17,6 +17,12 @@ const config::Tier& TierOf(const config::Config& config, const std::string& name
   return *tier;
 }
 
+std::string ProviderOwner(std::string_view provider, std::string_view key) {
+  std::string owner = base::StrCat("provider:", provider);
+  if (!key.empty()) base::StrAppend(&owner, "/key:", key);
+  return owner;
+}
+
 void Replace(std::optional<config::Limit>& limit, const std::optional<config::Limit>& by) {
   if (by) limit = by;
 }
@@ -72,16 +78,18 @@ QuotaBook::QuotaBook(const config::Config& config, const QuotaBook* previous, ba
 
   options.suspended = false;
   for (const config::Provider& provider : config.providers) {
-    if (provider.tier.empty()) continue;
-    const config::Tier& tier = TierOf(config, provider.tier);
-    options.owner = "provider:" + provider.name;
-    options.when_store_is_down = tier.when_store_is_down;
-    Classes& book = providers_[provider.name];
-    for (const std::string& name : classes) {
-      std::shared_ptr<BucketSet>& set = book.sets[name];
-      set = MakeSet(base::StrCat(options.owner, "/class:", name), tier.limits(name), options, old,
-                    now);
-      book.lines[name] = MakeLine(*set, WaitingLine::Room::kShared, old);
+    for (const config::ProviderKey& key : provider.UsableKeys()) {
+      if (key.tier.empty()) continue;
+      const config::Tier& tier = TierOf(config, key.tier);
+      options.owner = ProviderOwner(provider.name, key.name);
+      options.when_store_is_down = tier.when_store_is_down;
+      Classes& book = providers_[options.owner];
+      for (const std::string& name : classes) {
+        std::shared_ptr<BucketSet>& set = book.sets[name];
+        set = MakeSet(base::StrCat(options.owner, "/class:", name), tier.limits(name), options, old,
+                      now);
+        book.lines[name] = MakeLine(*set, WaitingLine::Room::kShared, old);
+      }
     }
   }
 }
@@ -136,8 +144,9 @@ BucketSet* QuotaBook::FindKey(size_t tenant, std::string_view public_id) const {
   return Get(tenants_[tenant].keys, public_id);
 }
 
-BucketSet* QuotaBook::FindProvider(std::string_view provider, std::string_view model_class) const {
-  const auto it = providers_.find(provider);
+BucketSet* QuotaBook::FindProvider(std::string_view provider, std::string_view key,
+                                   std::string_view model_class) const {
+  const auto it = providers_.find(ProviderOwner(provider, key));
   return it == providers_.end() ? nullptr : Get(it->second.sets, model_class);
 }
 
@@ -149,9 +158,9 @@ WaitingLine* QuotaBook::KeyLine(size_t tenant, std::string_view public_id) const
   return Get(tenants_[tenant].key_lines, public_id);
 }
 
-WaitingLine* QuotaBook::ProviderLine(std::string_view provider,
+WaitingLine* QuotaBook::ProviderLine(std::string_view provider, std::string_view key,
                                      std::string_view model_class) const {
-  const auto it = providers_.find(provider);
+  const auto it = providers_.find(ProviderOwner(provider, key));
   return it == providers_.end() ? nullptr : Get(it->second.lines, model_class);
 }
 

@@ -36,13 +36,16 @@ class QuotaBook {
   BucketSet* Find(size_t tenant, std::string_view model_class) const;
   // Those of one of its API keys, over all models. Null: the key has none.
   BucketSet* FindKey(size_t tenant, std::string_view public_id) const;
-  // What we bought at a provider for models of `model_class`. Null: no tier is known there.
-  BucketSet* FindProvider(std::string_view provider, std::string_view model_class) const;
+  // What we bought at a provider for models of `model_class` with our key of that name. Null: no
+  // tier is known there.
+  BucketSet* FindProvider(std::string_view provider, std::string_view key,
+                          std::string_view model_class) const;
 
   // Where calls wait for such a set. Null where Find(), FindKey() or FindProvider() gives null.
   WaitingLine* Line(size_t tenant, std::string_view model_class) const;
   WaitingLine* KeyLine(size_t tenant, std::string_view public_id) const;
-  WaitingLine* ProviderLine(std::string_view provider, std::string_view model_class) const;
+  WaitingLine* ProviderLine(std::string_view provider, std::string_view key,
+                            std::string_view model_class) const;
 
   // All of a tenant's sets by class, for GetQuota.
   const Sets& ByClass(size_t tenant) const { return tenants_[tenant].sets; }
@@ -78,7 +81,7 @@ class QuotaBook {
   const int waiting_max_;
   const bool lines_go_on_;
   std::vector<OfTenant> tenants_;
-  std::map<std::string, Classes, std::less<>> providers_;
+  std::map<std::string, Classes, std::less<>> providers_;  // by owner: `provider:NAME[/key:NAME]`
 };
 
 }  // namespace pingti::quota

@@ -10,33 +10,58 @@ using model::FailureClass;
 
 struct Row {
   FailureClass failure_class;
+  Verdict verdict;
   ErrorReason reason;
   // Delay that RetryInfo suggests where the provider named none; 0: no RetryInfo, because no wait
   // mends it.
   absl::Duration retry_delay;
 };
 
+constexpr bool kCounts = true;
+
 // One row per class, in the order of the enum.
+// clang-format off
 const Row kRows[model::kFailureClassCount] = {
-    {FailureClass::kRateLimited, ErrorReason::kProviderRateLimited, absl::Seconds(5)},
-    {FailureClass::kOutOfCredit, ErrorReason::kProviderLost, absl::ZeroDuration()},
-    {FailureClass::kBadKey, ErrorReason::kProviderRefusedKey, absl::ZeroDuration()},
-    {FailureClass::kRegionBlocked, ErrorReason::kProviderLost, absl::ZeroDuration()},
-    {FailureClass::kBadRequest, ErrorReason::kProviderRejectedRequest, absl::ZeroDuration()},
-    {FailureClass::kContextTooLong, ErrorReason::kContextTooLong, absl::ZeroDuration()},
-    {FailureClass::kModelNotFound, ErrorReason::kTargetsUnavailable, absl::ZeroDuration()},
-    {FailureClass::kContentFiltered, ErrorReason::kProviderRejectedRequest, absl::ZeroDuration()},
-    {FailureClass::kOverloaded, ErrorReason::kTargetsUnavailable, absl::Seconds(2)},
-    {FailureClass::kServerError, ErrorReason::kTargetsUnavailable, absl::Seconds(1)},
-    {FailureClass::kConnect, ErrorReason::kTargetsUnavailable, absl::Seconds(1)},
-    {FailureClass::kFirstTokenTimeout, ErrorReason::kTargetsUnavailable, absl::Seconds(1)},
-    {FailureClass::kStalled, ErrorReason::kAnswerIncomplete, absl::Seconds(1)},
-    {FailureClass::kCut, ErrorReason::kAnswerIncomplete, absl::Seconds(1)},
-    {FailureClass::kMalformed, ErrorReason::kAnswerIncomplete, absl::Seconds(1)},
-    {FailureClass::kAnswerTooLarge, ErrorReason::kAnswerTooLarge, absl::ZeroDuration()},
-    {FailureClass::kTotalTimeout, ErrorReason::kAnswerIncomplete, absl::Seconds(1)},
-    {FailureClass::kCancelled, ErrorReason::kCancelled, absl::ZeroDuration()},
+    {FailureClass::kRateLimited, {Next::kNextKey, Bench::kKeyAsAsked},
+     ErrorReason::kProviderRateLimited, absl::Seconds(5)},
+    {FailureClass::kOutOfCredit, {Next::kNextKey, Bench::kKey},
+     ErrorReason::kProviderLost, absl::ZeroDuration()},
+    {FailureClass::kBadKey, {Next::kNextKey, Bench::kKey},
+     ErrorReason::kProviderRefusedKey, absl::ZeroDuration()},
+    {FailureClass::kRegionBlocked, {Next::kNextTarget, Bench::kProvider},
+     ErrorReason::kProviderLost, absl::ZeroDuration()},
+    {FailureClass::kBadRequest, {Next::kGiveUp},
+     ErrorReason::kProviderRejectedRequest, absl::ZeroDuration()},
+    {FailureClass::kContextTooLong, {Next::kNextTarget},
+     ErrorReason::kContextTooLong, absl::ZeroDuration()},
+    {FailureClass::kModelNotFound, {Next::kNextTarget},
+     ErrorReason::kTargetsUnavailable, absl::ZeroDuration()},
+    {FailureClass::kContentFiltered, {Next::kGiveUp},
+     ErrorReason::kProviderRejectedRequest, absl::ZeroDuration()},
+    {FailureClass::kOverloaded, {Next::kSameTarget},
+     ErrorReason::kTargetsUnavailable, absl::Seconds(2)},
+    {FailureClass::kServerError, {Next::kSameTarget, Bench::kNothing, kCounts},
+     ErrorReason::kTargetsUnavailable, absl::Seconds(1)},
+    {FailureClass::kConnect, {Next::kSameTarget, Bench::kNothing, kCounts},
+     ErrorReason::kTargetsUnavailable, absl::Seconds(1)},
+    {FailureClass::kHostUnknown, {Next::kNextTarget, Bench::kProviderIfRepeated, kCounts},
+     ErrorReason::kProviderLost, absl::ZeroDuration()},
+    {FailureClass::kFirstTokenTimeout, {Next::kNextTarget, Bench::kNothing, kCounts},
+     ErrorReason::kTargetsUnavailable, absl::Seconds(1)},
+    {FailureClass::kStalled, {Next::kNextTarget, Bench::kNothing, kCounts},
+     ErrorReason::kAnswerIncomplete, absl::Seconds(1)},
+    {FailureClass::kCut, {Next::kSameTarget, Bench::kNothing, kCounts},
+     ErrorReason::kAnswerIncomplete, absl::Seconds(1)},
+    {FailureClass::kMalformed, {Next::kNextTarget, Bench::kNothing, kCounts},
+     ErrorReason::kAnswerIncomplete, absl::Seconds(1)},
+    {FailureClass::kAnswerTooLarge, {Next::kGiveUp},
+     ErrorReason::kAnswerTooLarge, absl::ZeroDuration()},
+    {FailureClass::kTotalTimeout, {Next::kNextTarget, Bench::kNothing, kCounts},
+     ErrorReason::kAnswerIncomplete, absl::Seconds(1)},
+    {FailureClass::kCancelled, {Next::kGiveUp},
+     ErrorReason::kCancelled, absl::ZeroDuration()},
 };
+// clang-format on
 
 std::string_view SourceName(model::UsageSource source) {
   switch (source) {
@@ -66,6 +91,24 @@ void AddSizes(const FailedAttempt& attempt, model::CallError* error) {
 }
 
 }  // namespace
+
+std::string_view NextName(Next next) {
+  switch (next) {
+    case Next::kGiveUp:
+      return "give_up";
+    case Next::kNextKey:
+      return "next_key";
+    case Next::kNextTarget:
+      return "next_target";
+    case Next::kSameTarget:
+      return "same_target";
+  }
+  return "give_up";
+}
+
+Verdict VerdictOf(FailureClass failure_class) {
+  return kRows[static_cast<int>(failure_class)].verdict;
+}
 
 model::CallError ErrorForCaller(const FailedAttempt& attempt) {
   const Row& row = kRows[static_cast<int>(attempt.failure.failure_class)];

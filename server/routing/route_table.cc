@@ -20,15 +20,14 @@ const config::Model* FindModel(const config::Config& config, const std::string& 
 }  // namespace
 
 RouteTable::RouteTable(const config::Config& config) {
-  for (const config::Alias& alias : config.aliases) {
-    const config::Model* substitute = FindModel(config, alias.to);
-    const config::Model* original = FindModel(config, alias.name);
-    const std::string& model_class =
-        original != nullptr ? original->model_class : substitute->model_class;
-    AddRoute(config, alias.name, *substitute, model_class);
-  }
+  for (const config::Alias& alias : config.aliases) AddAlias(config, alias);
   for (const config::Model& model : config.models) {
-    if (!by_name_.contains(model.name)) AddRoute(config, model.name, model, model.model_class);
+    if (by_name_.contains(model.name)) continue;
+    Route route;
+    route.name = model.name;
+    route.model_class = model.model_class;
+    AddTarget(config, model, {}, {}, &route);
+    AddRoute(std::move(route), model.provider);
   }
   std::sort(routes_.begin(), routes_.end(),
             [](const Route& a, const Route& b) { return a.name < b.name; });
@@ -50,22 +49,46 @@ const config::Provider* RouteTable::ProviderFor(const config::Config& config,
   return serves_any;
 }
 
-void RouteTable::AddRoute(const config::Config& config, const std::string& name,
-                          const config::Model& serves, const std::string& model_class) {
+bool RouteTable::AddTarget(const config::Config& config, const config::Model& serves,
+                           const config::AliasTarget& wanted,
+                           const config::PartialTimeouts& timeouts, Route* route) {
   const config::Provider* provider = ProviderFor(config, serves);
-  if (provider == nullptr) {
-    off_[name] = serves.provider;
+  if (provider == nullptr) return false;
+  Target target;
+  target.model = &serves;
+  target.provider = provider;
+  const bool own = provider->name == serves.provider;
+  target.upstream_model =
+      own || provider->upstream_model.empty() ? serves.upstream_model : provider->upstream_model;
+  target.priority = wanted.priority;
+  target.weight = wanted.weight;
+  target.timeouts = timeouts.Over(serves.timeouts.Over(provider->timeouts));
+  route->targets.push_back(std::move(target));
+  return true;
+}
+
+void RouteTable::AddAlias(const config::Config& config, const config::Alias& alias) {
+  const config::Model* original = FindModel(config, alias.name);
+  Route route;
+  route.name = alias.name;
+  const config::Model* substitute = nullptr;
+  for (const config::AliasTarget& wanted : alias.Targets()) {
+    const config::Model* serves = FindModel(config, wanted.model);
+    if (substitute == nullptr) substitute = serves;
+    AddTarget(config, *serves, wanted, alias.timeouts, &route);
+  }
+  std::stable_sort(route.targets.begin(), route.targets.end(),
+                   [](const Target& a, const Target& b) { return a.priority < b.priority; });
+  route.model_class = original != nullptr ? original->model_class : substitute->model_class;
+  AddRoute(std::move(route), substitute->provider);
+}
+
+void RouteTable::AddRoute(Route route, const std::string& provider) {
+  if (route.targets.empty()) {
+    off_[route.name] = provider;
     return;
   }
-  Route route;
-  route.name = name;
-  route.model = &serves;
-  route.provider = provider;
-  const bool own = provider->name == serves.provider;
-  route.upstream_model =
-      own || provider->upstream_model.empty() ? serves.upstream_model : provider->upstream_model;
-  route.model_class = model_class;
-  by_name_[name] = 0;  // numbered when all are there
+  by_name_[route.name] = 0;  // numbered when all are there
   routes_.push_back(std::move(route));
 }
 

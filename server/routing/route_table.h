@@ -1,9 +1,9 @@
-// From the name that a caller uses to the target that serves it.
+// From the name that a caller uses to the targets that can serve it.
 //
-// Made from a configuration when it is loaded; immutable and thread-safe. One target per name for
-// now: an alias is served by its substitute where a provider of that is on, else by the model of
-// its own name; a catalogue model by its provider, or, where that is off, by the one that serves
-// any model.
+// Made from a configuration when it is loaded; immutable and thread-safe. The targets of an alias
+// are those of its list whose provider is on, in order of their priority; with `to`, the substitute
+// where a provider of that is on, else the model of its own name. A catalogue model has one: its
+// provider, or, where that is off, the one that serves any model.
 #pragma once
 
 #include <map>
@@ -16,15 +16,25 @@
 
 namespace pingti::routing {
 
+// One place where a call can be served.
+struct Target {
+  const config::Model* model = nullptr;        // of the catalogue
+  const config::Provider* provider = nullptr;  // which is on
+  std::string upstream_model;                  // what the model is called there
+  int priority = 0;                            // lower ones are tried first
+  int weight = 100;                            // among those with the same priority
+  config::Timeouts timeouts;                   // of an attempt
+};
+
 // One name that callers may use, resolved.
 struct Route {
-  std::string name;                            // as callers say it
-  size_t index = 0;                            // position in RouteTable::routes()
-  const config::Model* model = nullptr;        // the catalogue model that serves
-  const config::Provider* provider = nullptr;  // which is on
-  std::string upstream_model;                  // what it is called there
+  std::string name;  // as callers say it
+  size_t index = 0;  // position in RouteTable::routes()
   // Quotas count by the class of the name that was asked for, not of what serves.
   std::string model_class;
+  std::vector<Target> targets;  // by priority; at least one
+
+  const Target& first() const { return targets.front(); }
 };
 
 class RouteTable {
@@ -44,8 +54,12 @@ class RouteTable {
  private:
   const config::Provider* ProviderFor(const config::Config& config,
                                       const config::Model& model) const;
-  void AddRoute(const config::Config& config, const std::string& name, const config::Model& serves,
-                const std::string& model_class);
+  // False where no provider of `serves` is on.
+  bool AddTarget(const config::Config& config, const config::Model& serves,
+                 const config::AliasTarget& wanted, const config::PartialTimeouts& timeouts,
+                 Route* route);
+  void AddAlias(const config::Config& config, const config::Alias& alias);
+  void AddRoute(Route route, const std::string& provider);
 
   std::vector<Route> routes_;
   std::map<std::string, size_t, std::less<>> by_name_;

@@ -45,8 +45,8 @@ base::Task<Error> AnswerCountTokens(Context c) {
   response->set_likely_output_tokens(count.estimate.output_tokens);
   response->set_reserved_tokens(count.estimate.reserved_tokens);
   response->set_source(v1::USAGE_SOURCE_ESTIMATED);
-  response->set_upstream_model(count.route->upstream_model);
-  response->set_context_tokens(count.route->model->context_tokens);
+  response->set_upstream_model(count.route->first().upstream_model);
+  response->set_context_tokens(count.route->first().model->context_tokens);
   co_return std::nullopt;
 }
 
@@ -92,13 +92,13 @@ base::Task<Error> AnswerListModels(Context c) {
     const routing::Route& route = **next;
     v1::Model* model = response->add_models();
     model->set_name(route.name);
-    model->set_serves(route.model->name);
-    model->set_provider(route.provider->name);
+    model->set_serves(route.first().model->name);
+    model->set_provider(route.first().provider->name);
     model->set_model_class(route.model_class);
-    model->set_context_tokens(route.model->context_tokens);
-    model->set_vision(route.model->vision);
-    model->set_tools(route.model->tools);
-    model->set_verified(route.model->verified);
+    model->set_context_tokens(route.first().model->context_tokens);
+    model->set_vision(route.first().model->vision);
+    model->set_tools(route.first().model->tools);
+    model->set_verified(route.first().model->verified);
   }
   if (next != usable.end()) {
     response->set_next_page_token(response->models(response->models_size() - 1).name());

@@ -20,6 +20,7 @@ TransportError ErrorOf(CURLcode code, bool connected) {
     case CURLE_OK:
       return TransportError::kNone;
     case CURLE_COULDNT_RESOLVE_HOST:
+      return TransportError::kHostUnknown;
     case CURLE_COULDNT_RESOLVE_PROXY:
     case CURLE_COULDNT_CONNECT:
     case CURLE_SSL_CONNECT_ERROR:

@@ -20,7 +20,8 @@ namespace pingti::transport {
 // whether the answer is complete is for the dialect to say.
 enum class TransportError {
   kNone,
-  kConnect,         // could not resolve or connect, or the TLS handshake failed
+  kHostUnknown,     // the name of the host has no address
+  kConnect,         // could not connect, or the TLS handshake failed
   kConnectTimeout,  // none of it within HttpRequest::connect_timeout
   kCut,             // reset, or the body ended early
   kTooLarge,        // header or body over its limit

@@ -42,6 +42,8 @@ std::string_view MessageOf(FailureClass failure_class) {
       return "is overloaded";
     case FailureClass::kServerError:
       return "has failed";
+    case FailureClass::kHostUnknown:
+      return "its host is not known";
     case FailureClass::kConnect:
       return "could not be reached";
     case FailureClass::kFirstTokenTimeout:

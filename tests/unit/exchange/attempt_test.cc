@@ -23,7 +23,7 @@ TEST_F(AttemptTest, SendsTheRequestInTheProvidersForm) {
   StartUnary();
   const transport::HttpRequest& sent = exchange().request();
   EXPECT_EQ(sent.url, "http://yi.test/v1/chat/completions");
-  EXPECT_EQ(sent.headers, worker().runtime().headers(worker().config().providers[0]));
+  EXPECT_EQ(sent.headers, worker().runtime().keys(worker().config().providers[0]).at(0).headers);
   EXPECT_THAT(sent.body, HasSubstr(R"("model":"yi-large")"));
   EXPECT_THAT(sent.body, HasSubstr("hello"));
   EXPECT_THAT(sent.body, HasSubstr(R"("max_tokens":100)"));

@@ -110,6 +110,12 @@ class CallFixture : public ::testing::Test {
     const tenancy::KeyHash hash = tenancy::HashKey(kKey);
     tenant.keys.push_back({"acme", std::string(hash.begin(), hash.end())});
     config_.server.calls_in_flight_max = 100;
+    // What is tried again, and what rests after a failure, has tests of its own.
+    config_.routing.attempts_max = 1;
+    config_.routing.breaker_failures = 1'000;
+    config_.routing.refused_key_for = absl::ZeroDuration();
+    config_.routing.lost_provider_for = absl::ZeroDuration();
+    config_.routing.rate_limited_for_max = absl::ZeroDuration();
     config_.limits.answer_bytes_max = 100'000;
   }
 
@@ -211,8 +217,8 @@ class CallFixture : public ::testing::Test {
     EXPECT_EQ(worker().stats().calls_in_flight.value(), 0);
     EXPECT_EQ(worker().stats().transfers_in_flight.value(), 0);
     EXPECT_EQ(worker().stats().transfers_paused.value(), 0);
-    EXPECT_EQ(series().unary->in_flight.value(), 0);
-    EXPECT_EQ(series().stream->in_flight.value(), 0);
+    EXPECT_EQ(series().first().unary->in_flight.value(), 0);
+    EXPECT_EQ(series().first().stream->in_flight.value(), 0);
     for (const auto& started : transport_.exchanges()) EXPECT_FALSE(started->held());
   }
   static std::string ReasonOf(const Running& running) {

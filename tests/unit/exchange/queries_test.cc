@@ -51,7 +51,7 @@ TEST_F(QueriesTest, CountsWhatACallWouldReserve) {
   EXPECT_EQ(count.estimate.input_tokens, kInputTokens);
   EXPECT_EQ(count.estimate.output_tokens, 100);
   EXPECT_EQ(count.estimate.reserved_tokens, kReserved);
-  EXPECT_EQ(count.route->upstream_model, "yi-large");
+  EXPECT_EQ(count.route->first().upstream_model, "yi-large");
 }
 
 TEST_F(QueriesTest, CountingTakesNothing) {

@@ -29,9 +29,9 @@ TEST(RuntimeTest, HasHeadersForEachProviderThatIsOn) {
   const auto config = std::make_shared<const config::Config>(TwoProviders());
   const auto made = Runtime::Make(config, nullptr, base::Instant());
   ASSERT_TRUE(made.ok());
-  EXPECT_NE((*made)->headers(config->providers[0]), nullptr);
-  EXPECT_NE((*made)->headers(config->providers[2]), nullptr);
-  EXPECT_NE((*made)->headers(config->providers[0]), (*made)->headers(config->providers[2]));
+  EXPECT_NE((*made)->keys(config->providers[0]).at(0).headers, nullptr);
+  EXPECT_NE((*made)->keys(config->providers[2]).at(0).headers, nullptr);
+  EXPECT_NE((*made)->keys(config->providers[0]).at(0).headers, (*made)->keys(config->providers[2]).at(0).headers);
 }
 
 TEST(RuntimeTest, RefusesAKeyThatWouldStartAnotherHeader) {

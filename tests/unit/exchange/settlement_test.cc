@@ -161,7 +161,7 @@ TEST_F(SettlementTest, ACallIsCountedByItsEnd) {
   exchange().Answer(200, kJson, WholeAnswer("Hello", kUsage30));
   StartUnary();
   exchange().Answer(500, kJson, "{}");
-  const telemetry::CallStats& unary = *series().unary;
+  const telemetry::CallStats& unary = *series().first().unary;
   EXPECT_EQ(unary.calls[telemetry::kResultOk].value(), 1);
   const int unavailable = telemetry::ResultOf(model::ErrorReason::kTargetsUnavailable);
   EXPECT_EQ(unary.calls[unavailable].value(), 1);
@@ -170,7 +170,7 @@ TEST_F(SettlementTest, ACallIsCountedByItsEnd) {
   const int measured = static_cast<int>(model::UsageSource::kMeasured);
   EXPECT_EQ(unary.input_tokens[measured].value(), 10);
   EXPECT_EQ(unary.output_tokens[measured].value(), 20);
-  EXPECT_EQ(series().stream->calls[telemetry::kResultOk].value(), 0);
+  EXPECT_EQ(series().first().stream->calls[telemetry::kResultOk].value(), 0);
 }
 
 TEST_F(SettlementTest, AnAttemptIsCountedByItsClass) {
@@ -178,7 +178,7 @@ TEST_F(SettlementTest, AnAttemptIsCountedByItsClass) {
   exchange().Answer(200, kJson, WholeAnswer("Hello", kUsage30));
   StartUnary();
   exchange().Answer(500, kJson, "{}");
-  const telemetry::AttemptStats& attempts = *series().attempts;
+  const telemetry::AttemptStats& attempts = *series().first().attempts;
   EXPECT_EQ(attempts.attempts.value(), 2);
   EXPECT_EQ(attempts.failures[static_cast<int>(model::FailureClass::kServerError)].value(), 1);
   EXPECT_EQ(attempts.duration.total(), 2);
@@ -193,7 +193,7 @@ TEST_F(SettlementTest, AStreamsTimesAreObserved) {
   exchange().Body(Chunk("Hello"));
   clock_.Advance(absl::Milliseconds(1'900));
   exchange().Body(Chunk("there") + kStop + UsageChunk(10, 20) + kDone);
-  const telemetry::CallStats& stream = *series().stream;
+  const telemetry::CallStats& stream = *series().first().stream;
   EXPECT_DOUBLE_EQ(stream.time_to_first_token.sum(), 0.5);
   EXPECT_DOUBLE_EQ(stream.time_per_output_token.sum(), 0.1);  // 1.9 s for 19 tokens
   EXPECT_EQ(stream.chunks.value(), 2);
@@ -216,7 +216,7 @@ TEST_F(SettlementTest, WithoutTheFeatureNothingIsCounted) {
   config_.features.metrics = false;
   StartUnary();
   exchange().Answer(200, kJson, WholeAnswer("Hello", kUsage30));
-  EXPECT_EQ(series().unary->calls[telemetry::kResultOk].value(), 0);
+  EXPECT_EQ(series().first().unary->calls[telemetry::kResultOk].value(), 0);
   EXPECT_EQ(tokens_used(), 30);
 }
 

@@ -16,17 +16,17 @@ TEST_F(WorkerTest, SeriesAreResolvedOncePerTenantAndRoute) {
   const routing::Route& yi = *worker().runtime().routes().Find("yi-large");
   const Series& series = worker().view()->series(0, gpt);
   EXPECT_EQ(&worker().view()->series(0, gpt), &series);
-  EXPECT_NE(series.unary, series.stream);
-  EXPECT_NE(worker().view()->series(0, yi).unary, series.unary);
+  EXPECT_NE(series.first().unary, series.first().stream);
+  EXPECT_NE(worker().view()->series(0, yi).first().unary, series.first().unary);
   // Both are served by the same target.
-  EXPECT_EQ(worker().view()->series(0, yi).attempts, series.attempts);
+  EXPECT_EQ(worker().view()->series(0, yi).first().attempts, series.first().attempts);
 }
 
 TEST_F(WorkerTest, ACallKeepsTheConfigurationThatItBeganWith) {
   Running& running = StartStreaming();
   EXPECT_EQ(requests_left(), kRequestLimit - 1);
   const std::weak_ptr<View> old = worker().view();
-  const telemetry::CallStats* const stats = series().stream;
+  const telemetry::CallStats* const stats = series().first().stream;
   config_.tenants.insert(config_.tenants.begin(), config::Tenant())->name = "other";
   config_.tenants[0].tier = "Tier1";
   config_.tiers[0].classes["gpt-4o"].requests_per_minute = 2 * kRequestLimit;
@@ -37,7 +37,7 @@ TEST_F(WorkerTest, ACallKeepsTheConfigurationThatItBeganWith) {
   // The tenant's number is another one now; its counters and what it has used up are the same.
   ASSERT_FALSE(old.expired());
   const routing::Route& route = *worker().runtime().routes().Find("gpt-4o");
-  EXPECT_EQ(worker().view()->series(1, route).stream, stats);
+  EXPECT_EQ(worker().view()->series(1, route).first().stream, stats);
   quota::BucketSet& set = *worker().runtime().quotas().Find(1, "gpt-4o");
   EXPECT_EQ(set.Read(quota::Dimension::kRequestsPerMinute, clock_.MonotonicNow())->remaining,
             2 * kRequestLimit - 1);

@@ -124,17 +124,18 @@ TEST(QuotaBookTest, AProviderHasTheLimitsOfTheTierThatWeBought) {
   config::Provider& bought = config.providers.emplace_back();
   bought.name = "openai";
   bought.tier = "Tier1";
+  bought.no_key = true;
   config.providers.emplace_back().name = "yi";
   const QuotaBook book(config, nullptr, kNow);
-  BucketSet* set = book.FindProvider("openai", "gpt-4o");
+  BucketSet* set = book.FindProvider("openai", "", "gpt-4o");
   ASSERT_NE(set, nullptr);
   EXPECT_EQ(set->subject(), "provider:openai/class:gpt-4o");
   EXPECT_EQ(set->owner(), "provider:openai");
   EXPECT_EQ(Tokens(set), 30'000);
-  EXPECT_NE(book.ProviderLine("openai", "gpt-4o"), nullptr);
-  EXPECT_EQ(book.FindProvider("openai", "claude"), nullptr);
-  EXPECT_EQ(book.FindProvider("yi", "gpt-4o"), nullptr);
-  EXPECT_EQ(book.ProviderLine("yi", "gpt-4o"), nullptr);
+  EXPECT_NE(book.ProviderLine("openai", "", "gpt-4o"), nullptr);
+  EXPECT_EQ(book.FindProvider("openai", "", "claude"), nullptr);
+  EXPECT_EQ(book.FindProvider("yi", "", "gpt-4o"), nullptr);
+  EXPECT_EQ(book.ProviderLine("yi", "", "gpt-4o"), nullptr);
 }
 
 TEST(QuotaBookTest, SharesAreForReplicasThatHaveAStoreInCommon) {

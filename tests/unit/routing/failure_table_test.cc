@@ -48,6 +48,8 @@ const Row kExpected[] = {
      ErrorReason::kAnswerIncomplete, absl::Seconds(1)},
     {FailureClass::kConnect, absl::StatusCode::kUnavailable, ErrorReason::kTargetsUnavailable,
      ErrorReason::kAnswerIncomplete, absl::Seconds(1)},
+    {FailureClass::kHostUnknown, absl::StatusCode::kUnavailable, ErrorReason::kProviderLost,
+     ErrorReason::kProviderLost, std::nullopt},
     {FailureClass::kFirstTokenTimeout, absl::StatusCode::kUnavailable,
      ErrorReason::kTargetsUnavailable, ErrorReason::kAnswerIncomplete, absl::Seconds(1)},
     {FailureClass::kStalled, absl::StatusCode::kUnavailable, ErrorReason::kAnswerIncomplete,

@@ -67,9 +67,9 @@ TEST(RouteTableTest, AnAliasIsServedByItsSubstitute) {
   const Route* route = table.Find("gpt-4o");
   ASSERT_NE(route, nullptr);
   EXPECT_EQ(route->name, "gpt-4o");
-  EXPECT_EQ(route->model->name, "yi-large");
-  EXPECT_EQ(route->provider->name, "yi");
-  EXPECT_EQ(route->upstream_model, "yi-large");
+  EXPECT_EQ(route->first().model->name, "yi-large");
+  EXPECT_EQ(route->first().provider->name, "yi");
+  EXPECT_EQ(route->first().upstream_model, "yi-large");
   EXPECT_EQ(route->model_class, "gpt-4o");  // quotas go by what was asked for
 }
 
@@ -80,7 +80,7 @@ TEST(RouteTableTest, AnAliasOfANewNameCountsAsItsSubstitute) {
   const Route* route = table.Find("gpt-3.5-turbo-1106");
   ASSERT_NE(route, nullptr);
   EXPECT_EQ(route->model_class, "yi");
-  EXPECT_EQ(route->model->name, "yi-large");
+  EXPECT_EQ(route->first().model->name, "yi-large");
 }
 
 TEST(RouteTableTest, TheOriginalServesWhereTheSubstitutesProviderIsOff) {
@@ -89,9 +89,9 @@ TEST(RouteTableTest, TheOriginalServesWhereTheSubstitutesProviderIsOff) {
   const RouteTable table(config);
   const Route* route = table.Find("gpt-4o");
   ASSERT_NE(route, nullptr);
-  EXPECT_EQ(route->model->name, "gpt-4o");
-  EXPECT_EQ(route->provider->name, "openai");
-  EXPECT_EQ(route->upstream_model, "gpt-4o-2024-08-06");
+  EXPECT_EQ(route->first().model->name, "gpt-4o");
+  EXPECT_EQ(route->first().provider->name, "openai");
+  EXPECT_EQ(route->first().upstream_model, "gpt-4o-2024-08-06");
   EXPECT_EQ(table.Find("yi-large"), nullptr);
 }
 
@@ -99,8 +99,8 @@ TEST(RouteTableTest, AModelIsServedByItsOwnProvider) {
   config::Config config = PlatformConfig();
   config.aliases.clear();
   const RouteTable table(config);
-  EXPECT_EQ(table.Find("gpt-4o")->provider->name, "openai");
-  EXPECT_EQ(table.Find("yi-large")->provider->name, "yi");
+  EXPECT_EQ(table.Find("gpt-4o")->first().provider->name, "openai");
+  EXPECT_EQ(table.Find("yi-large")->first().provider->name, "yi");
 }
 
 TEST(RouteTableTest, AProviderOfAnyModelServesWhatIsOff) {
@@ -110,16 +110,16 @@ TEST(RouteTableTest, AProviderOfAnyModelServesWhatIsOff) {
   config = WithSimulated(std::move(config), "");
   const RouteTable table(config);
   EXPECT_THAT(Names(table), ElementsAre("gpt-4o", "yi-large"));
-  EXPECT_EQ(table.Find("gpt-4o")->provider->name, "simulated");
-  EXPECT_EQ(table.Find("gpt-4o")->upstream_model, "yi-large");
-  EXPECT_EQ(table.Find("yi-large")->upstream_model, "yi-large");
+  EXPECT_EQ(table.Find("gpt-4o")->first().provider->name, "simulated");
+  EXPECT_EQ(table.Find("gpt-4o")->first().upstream_model, "yi-large");
+  EXPECT_EQ(table.Find("yi-large")->first().upstream_model, "yi-large");
 }
 
 TEST(RouteTableTest, AProviderOfAnyModelDoesNotTakeWhatIsOn) {
   const config::Config config = WithSimulated(PlatformConfig(), "smol");
   const RouteTable table(config);
-  EXPECT_EQ(table.Find("gpt-4o")->provider->name, "yi");
-  EXPECT_EQ(table.Find("gpt-4o")->upstream_model, "yi-large");
+  EXPECT_EQ(table.Find("gpt-4o")->first().provider->name, "yi");
+  EXPECT_EQ(table.Find("gpt-4o")->first().upstream_model, "yi-large");
 }
 
 TEST(RouteTableTest, AProviderOfAnyModelMayNameTheModelItself) {
@@ -128,7 +128,7 @@ TEST(RouteTableTest, AProviderOfAnyModelMayNameTheModelItself) {
   TurnOff(config, "openai");
   config = WithSimulated(std::move(config), "smollm2");
   const RouteTable table(config);
-  EXPECT_EQ(table.Find("gpt-4o")->upstream_model, "smollm2");
+  EXPECT_EQ(table.Find("gpt-4o")->first().upstream_model, "smollm2");
 }
 
 TEST(RouteTableTest, TheNameOfAnyModelIsNotForModelsOfTheProviderItself) {
@@ -139,7 +139,7 @@ TEST(RouteTableTest, TheNameOfAnyModelIsNotForModelsOfTheProviderItself) {
   own.upstream_model = "own-upstream";
   own.model_class = "own";
   const RouteTable table(config);
-  EXPECT_EQ(table.Find("own")->upstream_model, "own-upstream");
+  EXPECT_EQ(table.Find("own")->first().upstream_model, "own-upstream");
 }
 
 TEST(RouteTableTest, RoutesAreOrderedAndNumbered) {
