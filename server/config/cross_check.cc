@@ -80,7 +80,7 @@ void CheckAliasTargets(const Entry& entry, const Alias& alias, Context& context,
     CheckItemRefers(field, path, name, "model", draft.models, context);
     const bool is_twice = std::any_of(alias.targets.begin(), alias.targets.begin() + i,
                                       [&](const AliasTarget& t) { return t.model == name; });
-    if (is_twice && field != nullptr) {
+    if (is_twice && !name.empty() && field != nullptr) {
       context.errors.Add(field->place, path, "is a target of this alias already");
     }
   }

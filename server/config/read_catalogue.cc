@@ -45,7 +45,7 @@ void ReadModel(const YamlNode& node, const std::string& path, Context& context, 
   }
 }
 
-// Reports a target that is wrong, and goes on without it.
+// A target that is wrong stays in its place, so that the others keep theirs.
 void ReadAliasTarget(const YamlNode& node, const std::string& path, Context& context,
                      Alias* alias) {
   AliasTarget target;
@@ -58,14 +58,15 @@ void ReadAliasTarget(const YamlNode& node, const std::string& path, Context& con
 }
 
 void ReadAliasTargets(Fields& fields, Context& context, Alias* alias) {
+  const size_t errors_before = context.errors.count();
   fields.List("targets", [&](const YamlNode& node, const std::string& path) {
     ReadAliasTarget(node, path, context, alias);
   });
-  const bool has_to = !alias->to.empty();
-  const bool has_targets = fields.Get("targets") != nullptr;
-  if (has_to && has_targets) {
+  if (fields.Get("targets") == nullptr) return;
+  const bool is_read = context.errors.count() == errors_before;
+  if (!alias->to.empty()) {
     fields.Error("targets", "is given beside `to`; give one of them");
-  } else if (has_targets && alias->targets.empty()) {
+  } else if (alias->targets.empty() && is_read) {
     fields.Error("targets", "is empty; give at least one target, or `to`");
   } else if (alias->targets.size() > kAliasTargetsMax) {
     fields.Error("targets", base::StrCat("has ", alias->targets.size(), " targets; at most ",

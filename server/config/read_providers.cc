@@ -66,9 +66,9 @@ void ReadTierName(Fields& fields, const YamlNode& node, std::string* out) {
   *out = tier->text;
 }
 
-void ReadKey(const YamlNode& node, const std::string& path, Context& context,
-             ProviderDraft* draft) {
-  Provider& provider = draft->provider;
+// `variables`: appends those whose values would fill an empty key.
+void ReadKey(const YamlNode& node, const std::string& path, Context& context, Provider& provider,
+             std::vector<std::string>* variables) {
   ProviderKey key;
   Fields fields(node, path, context);
   const bool named = fields.Text("name", &key.name, CheckName, Presence::kRequired);
@@ -76,8 +76,7 @@ void ReadKey(const YamlNode& node, const std::string& path, Context& context,
   if (secret && secret->key.empty()) {
     fields.Error("api_key", "is missing; write api_key or api_key_file");
   } else if (secret && secret->text.empty()) {
-    draft->variables.insert(draft->variables.end(), secret->variables.begin(),
-                            secret->variables.end());
+    variables->insert(variables->end(), secret->variables.begin(), secret->variables.end());
   } else if (secret) {
     key.api_key = Secret(secret->text);
   }
@@ -94,20 +93,29 @@ void ReadKey(const YamlNode& node, const std::string& path, Context& context,
 void ReadKeys(Fields& fields, Context& context, ProviderDraft* draft) {
   Provider& provider = draft->provider;
   if (fields.Get("keys") == nullptr) return;
+  const size_t errors_before = context.errors.count();
+  std::vector<std::string> variables;
   fields.List("keys", [&](const YamlNode& node, const std::string& path) {
-    ReadKey(node, path, context, draft);
+    std::vector<std::string> of_key;
+    ReadKey(node, path, context, provider, &of_key);
+    if (variables.empty()) variables = std::move(of_key);
   });
+  const bool is_read = context.errors.count() == errors_before;
+  const size_t count = provider.keys.size();
   if (provider.no_key) {
     fields.Error("keys", "is given although no_key is true; remove one of them");
-  } else if (provider.keys.empty() || provider.keys.size() > kProviderKeysMax) {
-    fields.Error("keys", base::StrCat("has ", provider.keys.size(), " keys; 1 to ",
-                                      kProviderKeysMax, " are allowed"));
+  } else if ((count == 0 && is_read) || count > kProviderKeysMax) {
+    fields.Error("keys",
+                 base::StrCat("has ", count, " keys; 1 to ", kProviderKeysMax, " are allowed"));
   } else if (!provider.tier.empty()) {
     fields.Error("tier", "is given beside `keys`; each key has a tier of its own");
   }
   const bool any = std::any_of(provider.keys.begin(), provider.keys.end(),
                                [](const ProviderKey& key) { return !key.api_key.empty(); });
-  if (!any) draft->empty_keys.push_back("keys");
+  if (any) return;
+  // One of them is enough to switch it on.
+  draft->empty_keys.push_back("each of its keys");
+  draft->variables.insert(draft->variables.end(), variables.begin(), variables.end());
 }
 
 void ReadProvider(const YamlNode& node, const std::string& path, Context& context, Draft& draft) {

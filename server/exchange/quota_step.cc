@@ -54,7 +54,7 @@ base::Task<std::optional<model::CallError>> Call::ReserveOfTenant() {
   AddBucketHeaders(taken.reply.first_scope, sink_);
   if (taken.stopped) co_return ErrorOf({}, {});
   if (taken.refusal) {
-    CountRefusal(*taken.refusal, *wanted.stats);
+    CountRefusal(*taken.refusal, taken.refusal->scope != series_->limits, *wanted.stats);
     co_return QuotaError(*taken.refusal, taken.place);
   }
   reservation_ = quota::Reservation(worker_.quota_store(), wanted.demand, taken.reply,
@@ -86,7 +86,7 @@ base::Task<std::optional<model::CallError>> Call::ReserveAtProvider() {
   co_await Take(wanted, &taken);
   if (taken.stopped) co_return ErrorOf({}, {});
   if (taken.refusal) {
-    CountRefusal(*taken.refusal, *wanted.stats);
+    CountRefusal(*taken.refusal, /*of_key=*/false, *wanted.stats);
     if (!HelpsToWait(*taken.refusal)) co_return QuotaError(*taken.refusal, taken.place);
     routing::FailedAttempt attempt;
     attempt.failure = model::LocalFailure(
@@ -142,7 +142,9 @@ base::Task<void> Call::Take(const Wanted& wanted, Taken* taken) {
                                       wanted.demand.tokens, worker_.loop(), signal_);
       if (!joined) break;  // full
       wanted.stats->waiting.Add();
+      wanted.stats->waiting_tokens.Add(wanted.demand.tokens);
     }
+    if (is_news) wanted.stats->expected_wait_ms.Set(absl::ToInt64Milliseconds(refusal.wait));
     taken->place = place.position();
     ArmTimer(place.has_turn() ? std::min(next_try, until) : until);
     co_await signal_.Wait();
@@ -151,6 +153,7 @@ base::Task<void> Call::Take(const Wanted& wanted, Taken* taken) {
   queued_ += now - started;
   if (!place.in_line()) co_return;
   wanted.stats->waiting.Sub();
+  wanted.stats->waiting_tokens.Sub(wanted.demand.tokens);
   const bool served = !taken->refusal && !taken->stopped;
   (served ? wanted.stats->waits_served : wanted.stats->waits_refused).Add();
   worker_.stats().quota_wait.Observe(absl::ToDoubleSeconds(now - started));

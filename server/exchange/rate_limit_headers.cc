@@ -125,13 +125,25 @@ model::CallError QuotaError(const quota::Refusal& refusal, int place) {
   return error;
 }
 
-void CountRefusal(const quota::Refusal& refusal, telemetry::QuotaStats& stats) {
+void CountRefusal(const quota::Refusal& refusal, bool of_key, telemetry::QuotaStats& stats) {
   if (refusal.store_down) {
     stats.store_down.Add();
   } else if (refusal.wait == absl::InfiniteDuration()) {
     stats.too_large.Add();
   } else {
-    stats.refused[static_cast<int>(refusal.dimension)].Add();
+    auto& refused = of_key ? stats.refused_by_key : stats.refused;
+    refused[static_cast<int>(refusal.dimension)].Add();
+  }
+}
+
+void CountSettlement(int64_t reserved, int64_t settled, telemetry::QuotaStats& stats) {
+  stats.settled_tokens.Add(settled);
+  if (settled > reserved) stats.overrun_tokens.Add(settled - reserved);
+  for (int i = 0; i < quota::kDimensionCount; ++i) {
+    telemetry::QuotaLevel& level = stats.levels[i];
+    if (!quota::CountsTokens(static_cast<quota::Dimension>(i)) || level.limit.value() == 0)
+      continue;
+    level.remaining.Set(level.remaining.value() + reserved - settled);
   }
 }
 

@@ -35,6 +35,11 @@ struct ProviderLimit {
 std::vector<ProviderLimit> ReadProviderLimits(const transport::HttpTransfer& transfer,
                                               const quota::BucketSet& limits);
 
-void CountRefusal(const quota::Refusal& refusal, telemetry::QuotaStats& stats);
+// `of_key`: it is the API key's own limit.
+void CountRefusal(const quota::Refusal& refusal, bool of_key, telemetry::QuotaStats& stats);
+
+// A call's reservation of `reserved` tokens was settled with `settled`: what the metrics show of
+// the buckets changes by the difference, and what was over the reservation is counted.
+void CountSettlement(int64_t reserved, int64_t settled, telemetry::QuotaStats& stats);
 
 }  // namespace pingti::exchange

@@ -5,6 +5,7 @@
 #include "server/base/strings.h"
 #include "server/exchange/call.h"
 #include "server/exchange/learning.h"
+#include "server/exchange/rate_limit_headers.h"
 #include "server/routing/failure_table.h"
 
 namespace pingti::exchange {
@@ -93,8 +94,10 @@ std::string Call::Tried() const {
 void Call::Settle(const model::Usage& usage, const model::CallError* error) {
   const base::Instant now = worker_.clock().MonotonicNow();
   if (reservation_.open()) {
-    series_->quota->settled_tokens.Add(
-        usage.lower_bound ? std::max(usage.total(), reservation_.tokens()) : usage.total());
+    CountSettlement(
+        estimate_.reserved_tokens,
+        usage.lower_bound ? std::max(usage.total(), reservation_.tokens()) : usage.total(),
+        *series_->quota);
     reservation_.Settle(usage, reached_upstream_, now);
     worker_.stats().reservations_open.Sub();
   }
@@ -130,8 +133,10 @@ void Call::Settle(const model::Usage& usage, const model::CallError* error) {
 void Call::SettleAtProvider(model::Usage usage, base::Instant now) {
   // A provider that failed may have worked all the same.
   if (usage.source != model::UsageSource::kMeasured) usage.lower_bound = reached_upstream_;
-  key_->quota->settled_tokens.Add(
-      usage.lower_bound ? std::max(usage.total(), provider_reservation_.tokens()) : usage.total());
+  CountSettlement(
+      estimate_.reserved_tokens,
+      usage.lower_bound ? std::max(usage.total(), provider_reservation_.tokens()) : usage.total(),
+      *key_->quota);
   provider_reservation_.Settle(usage, reached_upstream_, now);
 }
 

@@ -115,7 +115,7 @@ std::optional<Obstacle> FirstObstacle(std::span<const TargetOption> targets, bas
       if (breaker.open() && breaker.open_until() >= of_key.until) {
         of_key = {t, model::FailureClass::kCancelled, true, breaker.open_until()};
       }
-      if (of_key.until <= now && !breaker.open()) continue;
+      if (of_key.until <= now) continue;  // usable, or a probe is under way
       if (!first || of_key.until < first->until) first = of_key;
     }
   }

@@ -99,8 +99,10 @@ HealthChange NoteFailure(const Place& place, bool probe, const model::Failure& f
       break;
     case Bench::kKeyAsAsked: {
       const absl::Duration asked = failure.retry_after.value_or(kRateLimitedFor);
-      change.key_benched = place.key->bench.over(now);
+      const bool was_over = place.key->bench.over(now);
       place.key->bench.Prolong(now + std::min(asked, routing.rate_limited_for_max), why);
+      // "Come back at once" rests for no time.
+      change.key_benched = was_over && !place.key->bench.over(now);
       break;
     }
     case Bench::kKey:

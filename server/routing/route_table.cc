@@ -22,7 +22,7 @@ const config::Model* FindModel(const config::Config& config, const std::string& 
 RouteTable::RouteTable(const config::Config& config) {
   for (const config::Alias& alias : config.aliases) AddAlias(config, alias);
   for (const config::Model& model : config.models) {
-    if (by_name_.contains(model.name)) continue;
+    if (by_name_.contains(model.name) || off_.contains(model.name)) continue;  // an alias
     Route route;
     route.name = model.name;
     route.model_class = model.model_class;
@@ -34,7 +34,6 @@ RouteTable::RouteTable(const config::Config& config) {
   for (size_t i = 0; i < routes_.size(); ++i) {
     routes_[i].index = i;
     by_name_[routes_[i].name] = i;
-    off_.erase(routes_[i].name);
   }
 }
 
@@ -77,10 +76,15 @@ void RouteTable::AddAlias(const config::Config& config, const config::Alias& ali
     if (substitute == nullptr) substitute = serves;
     AddTarget(config, *serves, wanted, alias.timeouts, &route);
   }
+  // A list is the operator's last word; `to` is not.
+  const bool falls_back = alias.targets.empty() && original != nullptr;
+  if (falls_back && route.targets.empty()) {
+    AddTarget(config, *original, {}, alias.timeouts, &route);
+  }
   std::stable_sort(route.targets.begin(), route.targets.end(),
                    [](const Target& a, const Target& b) { return a.priority < b.priority; });
   route.model_class = original != nullptr ? original->model_class : substitute->model_class;
-  AddRoute(std::move(route), substitute->provider);
+  AddRoute(std::move(route), (falls_back ? original : substitute)->provider);
 }
 
 void RouteTable::AddRoute(Route route, const std::string& provider) {

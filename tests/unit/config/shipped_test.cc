@@ -1,6 +1,8 @@
 // The files that are shipped: config/pingti.yaml and its catalogue. Tests run at the top of the
 // repository.
+#include <iterator>
 #include <string>
+#include <vector>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -81,6 +83,13 @@ TEST(ShippedConfigTest, ShowsTheDefaults) {
   EXPECT_EQ(config.limits.stream_buffer_bytes_max, defaults.limits.stream_buffer_bytes_max);
   EXPECT_EQ(config.estimation.output_tokens_default, defaults.estimation.output_tokens_default);
   EXPECT_EQ(config.estimation.sum, defaults.estimation.sum);
+  EXPECT_EQ(config.routing.attempts_max, defaults.routing.attempts_max);
+  EXPECT_EQ(config.routing.refused_key_for, defaults.routing.refused_key_for);
+  EXPECT_EQ(config.routing.lost_provider_for, defaults.routing.lost_provider_for);
+  EXPECT_EQ(config.routing.rate_limited_for_max, defaults.routing.rate_limited_for_max);
+  EXPECT_EQ(config.routing.breaker_failures, defaults.routing.breaker_failures);
+  EXPECT_EQ(config.routing.breaker_open_for, defaults.routing.breaker_open_for);
+  EXPECT_EQ(config.routing.breaker_open_for_max, defaults.routing.breaker_open_for_max);
   EXPECT_FALSE(config.quota.redis);
   EXPECT_EQ(config.quota.replicas, defaults.quota.replicas);
   EXPECT_EQ(config.quota.waiting_max, defaults.quota.waiting_max);
@@ -111,16 +120,63 @@ TEST(ShippedConfigTest, TakesRedisFromTheEnvironment) {
   EXPECT_EQ(quota.replicas, 3);
 }
 
+// A name of OpenAI's and what serves it, in this order.
+struct Migration {
+  std::string name;
+  std::vector<std::string> models;
+};
+
+const Migration kMigrations[] = {
+    {"gpt-4o", {"yi-large", "yi-large-fc", "yi-vision", "yi-medium-200k", "gpt-4o"}},
+    {"gpt-4o-2024-05-13",
+     {"yi-large", "yi-large-fc", "yi-vision", "yi-medium-200k", "gpt-4o-2024-05-13"}},
+    {"gpt-4-turbo",
+     {"yi-large-turbo", "yi-large-fc", "yi-vision", "yi-medium-200k", "gpt-4-turbo"}},
+    {"gpt-4-turbo-2024-04-09",
+     {"yi-large-turbo", "yi-large-fc", "yi-vision", "yi-medium-200k", "gpt-4-turbo-2024-04-09"}},
+    {"gpt-4-turbo-preview",
+     {"yi-large-turbo", "yi-large-fc", "yi-vision", "yi-medium-200k", "gpt-4-turbo-preview"}},
+    {"gpt-4-0125-preview",
+     {"yi-large-turbo", "yi-large-fc", "yi-vision", "yi-medium-200k", "gpt-4-turbo-preview"}},
+    {"gpt-4-1106-preview",
+     {"yi-large-turbo", "yi-large-fc", "yi-vision", "yi-medium-200k", "gpt-4-turbo-preview"}},
+    {"gpt-3.5-turbo", {"yi-medium", "yi-medium-200k", "gpt-3.5-turbo"}},
+    {"gpt-3.5-turbo-0125", {"yi-medium", "yi-medium-200k", "gpt-3.5-turbo-0125"}},
+    {"gpt-3.5-turbo-1106", {"yi-medium", "yi-medium-200k", "gpt-3.5-turbo-1106"}},
+};
+
 // The facts that the product stands on.
 TEST(ShippedConfigTest, HasTheMigrationMap) {
   const auto result = Load(kShipped, {{"YI_API_KEY", "k"}});
   ASSERT_TRUE(result.ok()) << result.status();
   const Config& config = result->config;
-  EXPECT_EQ(Named(config.aliases, "gpt-4o").to, "yi-large");
-  EXPECT_EQ(Named(config.aliases, "gpt-4-turbo").to, "yi-large-turbo");
-  EXPECT_EQ(Named(config.aliases, "gpt-3.5-turbo").to, "yi-medium");
-  EXPECT_EQ(Named(config.aliases, "gpt-3.5-turbo-1106").to, "yi-medium");
-  EXPECT_EQ(Named(config.aliases, "gpt-4-0125-preview").to, "yi-large-turbo");
+  ASSERT_EQ(config.aliases.size(), std::size(kMigrations));
+  for (const Migration& row : kMigrations) {
+    const Alias& alias = Named(config.aliases, row.name);
+    std::vector<std::string> models;
+    for (size_t i = 0; i < alias.targets.size(); ++i) {
+      models.push_back(alias.targets[i].model);
+      EXPECT_EQ(alias.targets[i].priority, static_cast<int>(i)) << row.name;
+    }
+    EXPECT_EQ(models, row.models) << row.name;
+    EXPECT_EQ(alias.to, "") << row.name;
+  }
+}
+
+// Each kind of request that a name's own model serves is served by another one, where it can be.
+TEST(ShippedConfigTest, HasATargetForEachKindOfRequest) {
+  const auto result = Load(kShipped, {{"YI_API_KEY", "k"}});
+  ASSERT_TRUE(result.ok()) << result.status();
+  const std::vector<Model>& models = result->config.models;
+  EXPECT_TRUE(Named(models, "yi-large-fc").tools);
+  EXPECT_TRUE(Named(models, "yi-vision").vision);
+  EXPECT_EQ(Named(models, "yi-medium-200k").context_tokens, 200'000);
+}
+
+TEST(ShippedConfigTest, HasTheFactsOfTheYiModels) {
+  const auto result = Load(kShipped, {{"YI_API_KEY", "k"}});
+  ASSERT_TRUE(result.ok()) << result.status();
+  const Config& config = result->config;
   EXPECT_EQ(Named(config.models, "gpt-4o").provider, "openai");
   EXPECT_EQ(Named(config.models, "gpt-4o").context_tokens, 128'000);
   EXPECT_EQ(Named(config.models, "yi-large").context_tokens, 16'384);

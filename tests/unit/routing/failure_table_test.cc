@@ -66,6 +66,36 @@ const Row kExpected[] = {
      ErrorReason::kCancelled, std::nullopt},
 };
 
+// What is tried next, what rests, and whether the breaker is told.
+struct VerdictRow {
+  FailureClass failure_class;
+  Next next;
+  Bench bench;
+  bool counts;
+};
+
+const VerdictRow kVerdicts[] = {
+    {FailureClass::kRateLimited, Next::kNextKey, Bench::kKeyAsAsked, false},
+    {FailureClass::kOutOfCredit, Next::kNextKey, Bench::kKey, false},
+    {FailureClass::kBadKey, Next::kNextKey, Bench::kKey, false},
+    {FailureClass::kRegionBlocked, Next::kNextTarget, Bench::kProvider, false},
+    {FailureClass::kBadRequest, Next::kGiveUp, Bench::kNothing, false},
+    {FailureClass::kContextTooLong, Next::kNextTarget, Bench::kNothing, false},
+    {FailureClass::kModelNotFound, Next::kNextTarget, Bench::kNothing, false},
+    {FailureClass::kContentFiltered, Next::kGiveUp, Bench::kNothing, false},
+    {FailureClass::kOverloaded, Next::kSameTarget, Bench::kNothing, false},
+    {FailureClass::kServerError, Next::kSameTarget, Bench::kNothing, true},
+    {FailureClass::kConnect, Next::kSameTarget, Bench::kNothing, true},
+    {FailureClass::kHostUnknown, Next::kNextTarget, Bench::kProviderIfRepeated, true},
+    {FailureClass::kFirstTokenTimeout, Next::kNextTarget, Bench::kNothing, true},
+    {FailureClass::kStalled, Next::kNextTarget, Bench::kNothing, true},
+    {FailureClass::kCut, Next::kSameTarget, Bench::kNothing, true},
+    {FailureClass::kMalformed, Next::kNextTarget, Bench::kNothing, true},
+    {FailureClass::kAnswerTooLarge, Next::kGiveUp, Bench::kNothing, false},
+    {FailureClass::kTotalTimeout, Next::kNextTarget, Bench::kNothing, true},
+    {FailureClass::kCancelled, Next::kGiveUp, Bench::kNothing, false},
+};
+
 FailedAttempt Attempt(FailureClass failure_class) {
   FailedAttempt attempt;
   attempt.failure = model::LocalFailure(failure_class, "in our words");
@@ -107,6 +137,26 @@ TEST(FailureTableTest, EveryClassHasItsCodeReasonAndDelay) {
     attempt.after_content = true;
     EXPECT_EQ(ErrorForCaller(attempt).reason, row.after_content) << name;
   }
+}
+
+TEST(FailureTableTest, EveryClassHasItsVerdict) {
+  ASSERT_EQ(std::size(kVerdicts), static_cast<size_t>(model::kFailureClassCount));
+  for (int i = 0; i < model::kFailureClassCount; ++i) {
+    const VerdictRow& row = kVerdicts[i];
+    const std::string name(model::FailureClassName(row.failure_class));
+    ASSERT_EQ(static_cast<int>(row.failure_class), i) << name;
+    const Verdict verdict = VerdictOf(row.failure_class);
+    EXPECT_EQ(verdict.next, row.next) << name;
+    EXPECT_EQ(verdict.bench, row.bench) << name;
+    EXPECT_EQ(verdict.counts, row.counts) << name;
+  }
+}
+
+TEST(FailureTableTest, EveryNextHasItsWord) {
+  EXPECT_EQ(NextName(Next::kGiveUp), "give_up");
+  EXPECT_EQ(NextName(Next::kNextKey), "next_key");
+  EXPECT_EQ(NextName(Next::kNextTarget), "next_target");
+  EXPECT_EQ(NextName(Next::kSameTarget), "same_target");
 }
 
 TEST(FailureTableTest, TheProvidersDelayWinsWhereARetryHelps) {
