@@ -56,10 +56,9 @@ struct Limits {
 // only connect and total apply to it.
 struct Timeouts {
   absl::Duration connect = absl::Seconds(5);
-  absl::Duration first_token =
-      absl::Seconds(60);                       // from the start of the attempt to the first content
-  absl::Duration silence = absl::Seconds(60);  // no bytes at all, after the first
-  absl::Duration content_gap = absl::Seconds(120);  // no content; keep-alives do not count
+  absl::Duration first_token = absl::Seconds(60);   // start of the attempt to the first content
+  absl::Duration silence = absl::Seconds(60);       // no bytes at all, after the first content
+  absl::Duration content_gap = absl::Seconds(120);  // no more content; keep-alives do not count
   absl::Duration total = absl::Minutes(10);
 };
 
@@ -75,7 +74,7 @@ struct Provider {
   std::string upstream_model;  // with serves_any_model: asked for instead of the model's own name
   Timeouts timeouts;           // `timeouts:` of the provider over the global ones
   std::vector<std::string> unsupported_fields;  // for every model there
-  int connections_max = 2048;                   // per worker; 1 to 65,536
+  int connections_max = 2048;  // kept open, per worker, summed over providers; 1 to 65,536
   // The tier that we bought there, name of an entry of `tiers:`: its limits are kept for the
   // provider's key. Empty: none known.
   std::string tier;
@@ -137,12 +136,17 @@ struct ClassLimits {
   friend bool operator==(const ClassLimits&, const ClassLimits&) = default;
 };
 
+struct ClassRow : ClassLimits {
+  std::optional<bool> verified;  // of a tier: read in its `source`; absent: a tenant's own
+  using ClassLimits::operator=;
+};
+
 // Limits by model class: of a tier, or of a tenant instead of its tier's.
 struct LimitTable {
-  std::map<std::string, ClassLimits> classes;  // by model class
-  ClassLimits other_classes;                   // for every class without an entry
+  std::map<std::string, ClassRow> classes;  // by model class
+  ClassRow other_classes;                   // for every class without an entry
 
-  const ClassLimits& limits(const std::string& model_class) const {
+  const ClassRow& limits(const std::string& model_class) const {
     auto it = classes.find(model_class);
     return it == classes.end() ? other_classes : it->second;
   }
@@ -161,7 +165,8 @@ struct Tier : LimitTable {
   std::string name;
   ReservePolicy policy = ReservePolicy::kLikely;
   StoreDownPolicy when_store_is_down = StoreDownPolicy::kLocal;
-  bool verified = false;
+  bool verified = false;  // each row that does not say so itself
+  std::string source;     // where the facts of the verified rows come from
 };
 
 // An API key as it is stored: `pt_<public id>_<secret>` is known by its public id and SHA-256 of
@@ -190,8 +195,7 @@ struct Tenant {
 
 // `estimation:` what a quota reservation assumes.
 struct Estimation {
-  int64_t output_tokens_default =
-      512;          // likely output where the caller sets no limit and there is no history
+  int64_t output_tokens_default = 512;  // likely output where neither limit nor history is known
   bool sum = true;  // reserve input + output; false: max(input, output) as OpenAI does
 };
 
@@ -216,10 +220,8 @@ struct Redis {
 struct Quota {
   std::optional<Redis> redis;  // absent: the limits are this process's own
   int replicas = 1;            // that share the limits; used while Redis is down; 1 to 10,000
-  int waiting_max =
-      1000;  // calls that wait, per tenant and class, and per provider key; 0 to 100,000
-  absl::Duration wait_max =
-      absl::Minutes(1);  // longest max_queue_wait that is honoured; 0 to 10 min
+  int waiting_max = 1000;      // calls in one line: tenant and class, or provider key; 0 to 100,000
+  absl::Duration wait_max = absl::Minutes(1);  // longest max_queue_wait honoured; 0 to 10 min
 };
 
 // `features:` switches for measurements; all on in production.
