@@ -76,6 +76,13 @@ void AddDelta(const v1::StreamDelta& delta, Streamed* all) {
 
 }  // namespace
 
+std::string Timeouts(Millis each, Millis total) {
+  const std::string time = ScaledText(each);
+  const std::string all = ScaledText(total);
+  return "{connect: " + all + ", first_token: " + time + ", silence: " + time +
+         ", content_gap: " + time + ", total: " + all + "}";
+}
+
 DeadPort::DeadPort() : fd_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
   sockaddr_in address{};
   address.sin_family = AF_INET;
