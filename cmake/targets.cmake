@@ -29,14 +29,16 @@ function(pingti_binary name)
   target_link_libraries(${name} PRIVATE pingti_flags ${ARG_DEPS})
 endfunction()
 
-# pingti_test(<name> LABEL <label> SOURCES <file>... DEPS <target>... [TIMEOUT <s>]): a GoogleTest binary, one
-# ctest entry.
+# pingti_test(<name> LABEL <label> SOURCES <file>... DEPS <target>... [TIMEOUT <s>] [ENVIRONMENT <name=value>...]):
+# a GoogleTest binary, one ctest entry.
 function(pingti_test name)
   cmake_parse_arguments(ARG "" "LABEL;TIMEOUT" "SOURCES;DEPS;ENVIRONMENT" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE pingti_flags ${ARG_DEPS} GTest::gtest GTest::gmock GTest::gtest_main)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
-  if(NOT ARG_TIMEOUT)
+  if(NOT ARG_TIMEOUT AND PINGTI_SANITIZER)
+    set(ARG_TIMEOUT 600)
+  elseif(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 120)
   endif()
   add_test(NAME ${name} COMMAND ${name} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})

@@ -117,9 +117,13 @@ setup() {
 }
 
 install_packages() {
-  local apt=(env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300)
-  as_root "${apt[@]}" update >&2 || say "apt-get update failed; trying with the lists of before"
-  local package
+  local apt=(env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300
+    -o Acquire::Retries=3)
+  local package try
+  for try in 1 2 3; do  # a mirror does not always answer
+    as_root "${apt[@]}" update >&2 && break
+    [[ $try != 3 ]] || say "apt-get update failed; trying with the lists of before"
+  done
   for package in "$@"; do
     [[ -n $(apt-cache madison "$package" 2>/dev/null) ]] ||
       die "apt knows no package '$package'. Pingti needs Debian 12 (with bookworm-updates and
@@ -156,5 +160,11 @@ node_packages() {
     return 0
   fi
   say "fetching the Node packages of $folder"
-  (cd -- "$folder" && npm ci --no-audit --no-fund --loglevel=error >&2)
+  local _
+  for _ in 1 2 3; do  # a registry does not always answer
+    if (cd -- "$folder" && npm ci --no-audit --no-fund --loglevel=error >&2); then
+      return 0
+    fi
+  done
+  return 1
 }

@@ -27,6 +27,7 @@ class Provider:
     """The simulated provider."""
 
     def __init__(self, binaries, directory, threads):
+        self.threads = threads
         port_file = os.path.join(directory, "provider.port")
         self.process = Process("simulated-provider",
                                [os.path.join(binaries, "simulated-provider"), "--port", "0",

@@ -46,6 +46,8 @@ def surroundings(root, arms):
         "protobuf": debian_version("libprotobuf-dev"),
         "libcurl": debian_version("libcurl4-openssl-dev"),
         "libevent": debian_version("libevent-dev"),
+        "redis": debian_version("redis-server"),
+        "benchmark": debian_version("libbenchmark-dev"),
         "arms": {arm.name: f"{arm.speaks} {arm.version()}".strip() for arm in arms},
     }
 
@@ -116,7 +118,8 @@ def write_results(path, where, settings, bench, rows):
 - {where['cpus']} CPUs ({where['cpu']}), Linux {where['kernel']},
   load average before {where['load_before']}
 - {where['compiler']}; gRPC {where['grpc']}, protobuf {where['protobuf']},
-  libcurl {where['libcurl']}, libevent {where['libevent']}
+  libcurl {where['libcurl']}, libevent {where['libevent']},
+  Redis {where['redis']}, Google Benchmark {where['benchmark']}
 - arms:
 {arms}
 

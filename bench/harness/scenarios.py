@@ -1,11 +1,13 @@
 """The scenarios: what load, over which arms, and which rows of the table come out of it."""
 
-import dataclasses
 import json
+import os
 import time
 
 from harness import arms as arms_of
+from harness import micro
 from harness.rounds import Figure, LoadError, dig
+from harness.rows import PROVIDER_LIMIT, Row
 
 PACED_INTERVAL_MS = 5
 CHUNK_BYTES = 300
@@ -13,40 +15,6 @@ CPU_CALL = "processes.gateway.cpu_us_per_call"
 CPU_CHUNK = "processes.gateway.cpu_us_per_chunk"
 RATE = "calls_per_second"
 CHUNK_RATE = "chunks_per_second"
-NOISE_MAX = 0.5  # two runs of one arm that lie further apart than this prove nothing
-PROVIDER_LIMIT = "the direct arm is below 3 x this: the provider's or the machine's figure"
-
-
-@dataclasses.dataclass
-class Row:
-    """One line of the table."""
-
-    scenario: str
-    what: str
-    arm: str
-    figure: Figure
-    unit: str
-    goal: float = None       # at most; of a row with `at_least`, at least
-    at_least: bool = False
-    limit: float = None      # detection limit as a share, from the A/A pair
-    marks: list = dataclasses.field(default_factory=list)
-
-    @property
-    def met(self):
-        """Whether the goal is met; None where there is none or the noise is too high to say."""
-        if self.goal is None or self.noisy:
-            return None
-        return (self.figure.median >= self.goal if self.at_least
-                else self.figure.median <= self.goal)
-
-    @property
-    def noisy(self):
-        return self.limit is not None and self.limit > NOISE_MAX
-
-    def json(self):
-        return {"scenario": self.scenario, "what": self.what, "arm": self.arm, "unit": self.unit,
-                **self.figure.json(), "goal": self.goal, "met": self.met,
-                "detection_limit": self.limit, "marks": self.marks}
 
 
 class Bench:
@@ -61,6 +29,10 @@ class Bench:
         self.start_arm = start_arm  # starts a fresh process of an arm by name
         self.thrown = {}
         self.failures = []  # what could not be measured, and why
+
+    @property
+    def binaries(self):
+        return os.path.dirname(self.runner.binary)
 
     def named(self, name):
         return next((arm for arm in self.arms if arm.name == name), None)
@@ -92,13 +64,21 @@ def stream_marker(chunks, interval_ms):
                                 chunk_bytes=CHUNK_BYTES, send_time=1)]
 
 
+def provider_marks(rounds, arm, path):
+    """The mark of a rate that is less than a third of what the provider alone can do."""
+    if arm == "direct" or not rounds.has("direct"):
+        return []
+    return [PROVIDER_LIMIT] if rounds.ratio("direct", arm, path).median < 3 else []
+
+
 def cost_of_policy(rounds, what, path):
     """S7: everything on against everything off, as a share of the latter's CPU."""
     if not rounds.has("pingti", "pingti-policy-off"):
         return []
     share = rounds.ratio("pingti", "pingti-policy-off", path)
     percent = Figure([100 * (value - 1) for value in share.values])
-    return [Row("S7", what, "pingti", percent, "%", goal=20, limit=rounds.apart(path))]
+    return [Row("S7", what, "pingti", percent, "%", goal=20, limit=rounds.apart(path),
+                percent=True)]
 
 
 def unary_latency(bench):
@@ -126,13 +106,9 @@ def unary_cost(bench):
     rounds = bench.measure("S2", ["--in-flight", "64", *marker()], RATE)
     rows = []
     for name in bench.gateways(rounds.results):
-        row = Row("S2", "CPU per unary call, 64 in flight", name, rounds.figure(name, CPU_CALL),
-                  "us", limit=rounds.apart(CPU_CALL))
-        if rounds.has("direct"):
-            share = rounds.ratio("direct", name, RATE).median
-            if share < 3:
-                row.marks.append(PROVIDER_LIMIT)
-        rows.append(row)
+        rows.append(Row("S2", "CPU per unary call, 64 in flight", name,
+                        rounds.figure(name, CPU_CALL), "us", limit=rounds.apart(CPU_CALL),
+                        marks=provider_marks(rounds, name, RATE)))
     for name in ("pingti", "pingti-policy-off", "portkey"):
         if rounds.has(name, "nginx"):
             rows.append(Row("S2", "CPU per unary call over nginx", name,
@@ -144,11 +120,17 @@ def unary_cost(bench):
                         limit=rounds.apart(CPU_CALL)))
     for name in rounds.results:
         rows.append(Row("S3", "unary calls at saturation", name,
-                        rounds.figure(name, RATE), "/s", limit=rounds.apart(RATE)))
+                        rounds.figure(name, RATE), "/s", limit=rounds.apart(RATE),
+                        marks=provider_marks(rounds, name, RATE)))
+    if rounds.has("direct", "pingti"):
+        rows.append(Row("S3", "provider over gateway, unary calls", "pingti",
+                        rounds.ratio("direct", "pingti", RATE), "x", goal=3, at_least=True,
+                        limit=rounds.apart(RATE)))
     if rounds.has("pingti", "portkey"):
         rows.append(Row("S3", "unary calls, ours over Portkey", "pingti",
                         rounds.ratio("pingti", "portkey", RATE), "x", goal=10,
-                        at_least=True, limit=rounds.apart(RATE)))
+                        at_least=True, limit=rounds.apart(RATE),
+                        marks=provider_marks(rounds, "pingti", RATE)))
     return rows + cost_of_policy(rounds, "CPU that policy adds to a unary call", CPU_CALL)
 
 
@@ -205,6 +187,21 @@ def streams(bench):
     return rows
 
 
+def provider_headroom(bench, paced):
+    """How many times the chunks of the paced streams the provider's CPU would be enough for.
+
+    The direct arm is paced, too, so its rate says nothing: it is one over the share of its threads'
+    time that the provider works.
+    """
+    if not paced.has("pingti"):
+        return []
+    threads = bench.runner.provider.threads
+    times = [1e6 * threads / (dig(result, "processes.provider.cpu_us_per_chunk")
+                              * dig(result, CHUNK_RATE)) for result in paced.results["pingti"]]
+    return [Row("S5", "provider over gateway, every 5 ms", "pingti", Figure(times), "x", goal=3,
+                at_least=True)]
+
+
 def chunk_cost(bench):
     """S5, S7: 64 streams, a chunk every 5 ms; and as fast as they come."""
     warmup = 1.0
@@ -226,13 +223,16 @@ def chunk_cost(bench):
             rows.append(Row("S5", "CPU per chunk over nginx, paced", name,
                             paced.ratio(name, "nginx", CPU_CHUNK), "x",
                             goal=3 if name == "pingti" else None, limit=paced.apart(CPU_CHUNK)))
+    rows += provider_headroom(bench, paced)
     for name in unpaced.results:
+        marks = provider_marks(unpaced, name, CHUNK_RATE)
         if name != "direct":
             rows.append(Row("S5", "CPU per chunk, unpaced", name, unpaced.figure(name, CPU_CHUNK),
                             "us", goal=10 if name == "pingti" else None,
-                            limit=unpaced.apart(CPU_CHUNK)))
+                            limit=unpaced.apart(CPU_CHUNK), marks=marks))
         rows.append(Row("S5", "chunks per second, unpaced", name,
-                        unpaced.figure(name, CHUNK_RATE), "/s", limit=unpaced.apart(CHUNK_RATE)))
+                        unpaced.figure(name, CHUNK_RATE), "/s", limit=unpaced.apart(CHUNK_RATE),
+                        marks=marks))
     for what, rounds in (("every 5 ms", paced), ("unpaced", unpaced)):
         for name in rounds.results:
             rows.append(Row("S5", f"chunks per message, {what}", name,
@@ -306,7 +306,8 @@ def refusals(bench):
 
 # What --only may name, and the function that measures it.
 SCENARIOS = {"S1": unary_latency, "S2": unary_cost, "S3": unary_cost, "S4": streams,
-             "S5": chunk_cost, "S6": idle_memory, "S7": (unary_cost, chunk_cost), "S9": refusals}
+             "S5": chunk_cost, "S6": idle_memory, "S7": (unary_cost, chunk_cost),
+             "S8": micro.decision, "S9": refusals}
 
 
 def chosen(names):

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "bench/micro/allocations.h"
 #include "server/base/clock.h"
 #include "server/base/strings.h"
 #include "server/config/config.h"
@@ -67,6 +68,7 @@ void Decide(benchmark::State& state, const QuotaBook& book, uint64_t tenants) {
   telemetry::Counter dropped;
   base::Signal signal;
   uint64_t random = 88'172'645'463'325'252 + static_cast<uint64_t>(state.thread_index());
+  const int64_t allocations = bench::AllocationsOfThisThread();
   for (auto _ : state) {
     random ^= random << 13;
     random ^= random >> 7;
@@ -84,6 +86,9 @@ void Decide(benchmark::State& state, const QuotaBook& book, uint64_t tenants) {
     reservation.Settle(usage, true, now);
     benchmark::DoNotOptimize(reply);
   }
+  state.counters["allocations"] =
+      benchmark::Counter(static_cast<double>(bench::AllocationsOfThisThread() - allocations),
+                         benchmark::Counter::kAvgIterations);
 }
 
 void BM_ReserveAndSettle(benchmark::State& state) {

@@ -81,12 +81,17 @@ struct ClassLimits {
   friend bool operator==(const ClassLimits&, const ClassLimits&) = default;
 };
 
+struct ClassRow : ClassLimits {
+  std::optional<bool> verified;  // of a tier: read in its `source`; absent: a tenant's own
+  using ClassLimits::operator=;
+};
+
 // Limits by model class: of a tier, or of a tenant instead of its tier's.
 struct LimitTable {
-  std::map<std::string, ClassLimits> classes;  // by model class
-  ClassLimits other_classes;                   // for every class without an entry
+  std::map<std::string, ClassRow> classes;  // by model class
+  ClassRow other_classes;                   // for every class without an entry
 
-  const ClassLimits& limits(const std::string& model_class) const {
+  const ClassRow& limits(const std::string& model_class) const {
     auto it = classes.find(model_class);
     return it == classes.end() ? other_classes : it->second;
   }
@@ -105,7 +110,8 @@ struct Tier : LimitTable {
   std::string name;
   ReservePolicy policy = ReservePolicy::kLikely;
   StoreDownPolicy when_store_is_down = StoreDownPolicy::kLocal;
-  bool verified = false;
+  bool verified = false;  // each row that does not say so itself
+  std::string source;     // where the facts of the verified rows come from
 };
 
 // An API key as it is stored: `pt_<public id>_<secret>` is known by its public id and SHA-256 of
@@ -134,8 +140,7 @@ struct Tenant {
 
 // `estimation:` what a quota reservation assumes.
 struct Estimation {
-  int64_t output_tokens_default =
-      512;          // likely output where the caller sets no limit and there is no history
+  int64_t output_tokens_default = 512;  // likely output where neither limit nor history is known
   bool sum = true;  // reserve input + output; false: max(input, output) as OpenAI does
 };
 
@@ -160,10 +165,8 @@ struct Redis {
 struct Quota {
   std::optional<Redis> redis;  // absent: the limits are this process's own
   int replicas = 1;            // that share the limits; used while Redis is down; 1 to 10,000
-  int waiting_max =
-      1000;  // calls that wait, per tenant and class, and per provider key; 0 to 100,000
-  absl::Duration wait_max =
-      absl::Minutes(1);  // longest max_queue_wait that is honoured; 0 to 10 min
+  int waiting_max = 1000;      // calls in one line: tenant and class, or provider key; 0 to 100,000
+  absl::Duration wait_max = absl::Minutes(1);  // longest max_queue_wait honoured; 0 to 10 min
 };
 
 // `features:` switches for measurements; all on in production.

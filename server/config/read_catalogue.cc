@@ -96,6 +96,8 @@ void ReadTier(const YamlNode& node, const std::string& path, Context& context, D
   if (tier.name == kClosedTier) {
     fields.Error("name", "is the tier of suspended tenants, which no file can change; rename it");
   }
+  fields.Bool("verified", &tier.verified);
+  tier.other_classes.verified = tier.verified;  // until a row says otherwise
   ReadLimitTable(fields, context, &tier);
   std::string word;
   if (fields.Text("policy", &word, CheckReservePolicy)) {
@@ -106,7 +108,7 @@ void ReadTier(const YamlNode& node, const std::string& path, Context& context, D
     if (word == "deny") tier.when_store_is_down = StoreDownPolicy::kDeny;
     if (word == "allow") tier.when_store_is_down = StoreDownPolicy::kAllow;
   }
-  fields.Bool("verified", &tier.verified);
+  fields.Text("source", &tier.source, CheckRemark);
   fields.Finish();
   const std::string name = tier.name;
   if (!named || !AddEntry(name, std::move(tier), node, path, context, &draft.tiers)) {

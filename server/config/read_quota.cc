@@ -60,9 +60,30 @@ void ReadLimit(Fields& fields, std::string_view key, int64_t max, Burst burst, C
   if (limit >= 0) *out = read;
 }
 
+// `row->verified` is read where it has a value, its default.
+void ReadRow(const YamlEntry& section, const std::string& path, Context& context, ClassRow* row) {
+  if (section.value.kind == YamlNode::Kind::kNull) {
+    context.errors.Add(section.place, path,
+                       "is empty; write limits, for example {requests_per_minute: 500}, or {} for "
+                       "no limit at all");
+    return;
+  }
+  Fields fields(section.value, path, context);
+  ReadLimit(fields, "requests_per_minute", kRequestsMax, Burst::kAllowed, context,
+            &row->requests_per_minute);
+  ReadLimit(fields, "tokens_per_minute", kTokensMax, Burst::kAllowed, context,
+            &row->tokens_per_minute);
+  ReadLimit(fields, "requests_per_day", kRequestsMax, Burst::kAllowed, context,
+            &row->requests_per_day);
+  ReadLimit(fields, "tokens_per_day", kTokensMax, Burst::kAllowed, context, &row->tokens_per_day);
+  ReadLimit(fields, "calls_at_once", kCallsAtOnceMax, Burst::kNone, context, &row->calls_at_once);
+  if (row->verified) fields.Bool("verified", &*row->verified);
+  fields.Finish();
+}
+
 // The keys of `classes:` are names that the file chooses.
 void ReadClasses(const YamlEntry& section, const std::string& path, Context& context,
-                 std::map<std::string, ClassLimits>* classes) {
+                 std::optional<bool> verified, std::map<std::string, ClassRow>* classes) {
   const Fields fields(section.value, path, context);
   if (section.value.entries.size() > kEntriesMax) {
     context.errors.Add(section.place, path,
@@ -75,7 +96,9 @@ void ReadClasses(const YamlEntry& section, const std::string& path, Context& con
       context.errors.Add(entry.place, path, base::StrCat("a key in it ", problem));
       continue;
     }
-    ReadClassLimits(entry, fields.PathOf(entry.key), context, &(*classes)[entry.key]);
+    ClassRow& row = (*classes)[entry.key];
+    row.verified = verified;
+    ReadRow(entry, fields.PathOf(entry.key), context, &row);
   }
 }
 
@@ -133,32 +156,19 @@ std::optional<Redis> ReadRedis(const YamlEntry& section, Context& context, Draft
 
 void ReadClassLimits(const YamlEntry& section, const std::string& path, Context& context,
                      ClassLimits* limits) {
-  if (section.value.kind == YamlNode::Kind::kNull) {
-    context.errors.Add(section.place, path,
-                       "is empty; write limits, for example {requests_per_minute: 500}, or {} for "
-                       "no limit at all");
-    return;
-  }
-  Fields fields(section.value, path, context);
-  ReadLimit(fields, "requests_per_minute", kRequestsMax, Burst::kAllowed, context,
-            &limits->requests_per_minute);
-  ReadLimit(fields, "tokens_per_minute", kTokensMax, Burst::kAllowed, context,
-            &limits->tokens_per_minute);
-  ReadLimit(fields, "requests_per_day", kRequestsMax, Burst::kAllowed, context,
-            &limits->requests_per_day);
-  ReadLimit(fields, "tokens_per_day", kTokensMax, Burst::kAllowed, context,
-            &limits->tokens_per_day);
-  ReadLimit(fields, "calls_at_once", kCallsAtOnceMax, Burst::kNone, context,
-            &limits->calls_at_once);
-  fields.Finish();
+  ClassRow row;
+  ReadRow(section, path, context, &row);
+  *limits = row;
 }
 
 void ReadLimitTable(Fields& fields, Context& context, LimitTable* table) {
   if (const YamlEntry* classes = fields.Get("classes")) {
-    ReadClasses(*classes, fields.PathOf("classes"), context, &table->classes);
+    // What it has before it is read is the default of all rows.
+    ReadClasses(*classes, fields.PathOf("classes"), context, table->other_classes.verified,
+                &table->classes);
   }
   if (const YamlEntry* limits = fields.Get("other_classes")) {
-    ReadClassLimits(*limits, fields.PathOf("other_classes"), context, &table->other_classes);
+    ReadRow(*limits, fields.PathOf("other_classes"), context, &table->other_classes);
   }
 }
 
@@ -170,6 +180,12 @@ void ReadQuota(const YamlEntry& section, Context& context, Draft& draft) {
     quota.redis = ReadRedis(*redis, context, draft);
   }
   fields.Integer("replicas", &quota.replicas, 1, 10'000);
+  if (quota.redis && quota.replicas == 1) {
+    draft.notes.push_back(
+        "quota.replicas: WARNING: 1 although quota.redis is on: while Redis is down each server "
+        "admits the whole limits, so several servers admit several times as much; set it to the "
+        "number of servers");
+  }
   fields.Integer("waiting_max", &quota.waiting_max, 0, 100'000);
   fields.Duration("wait_max", &quota.wait_max, absl::ZeroDuration(), absl::Minutes(10));
   fields.Finish();

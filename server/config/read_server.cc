@@ -55,13 +55,13 @@ void ReadEstimation(const YamlEntry& section, Context& context, Estimation* esti
 }
 
 void ReadRouting(const YamlEntry& section, Context& context, Routing* routing) {
-  const absl::Duration second = absl::Seconds(1);
+  const absl::Duration zero = absl::ZeroDuration();
   const absl::Duration day = absl::Hours(24);
   Fields fields(section.value, "routing", context);
   fields.Integer("attempts_max", &routing->attempts_max, 1, 10);
-  fields.Duration("refused_key_for", &routing->refused_key_for, second, day);
-  fields.Duration("lost_provider_for", &routing->lost_provider_for, second, 7 * day);
-  fields.Duration("rate_limited_for_max", &routing->rate_limited_for_max, second, day);
+  fields.Duration("refused_key_for", &routing->refused_key_for, zero, day);
+  fields.Duration("lost_provider_for", &routing->lost_provider_for, zero, 7 * day);
+  fields.Duration("rate_limited_for_max", &routing->rate_limited_for_max, zero, day);
   fields.Integer("breaker_failures", &routing->breaker_failures, 1, 1'000);
   fields.Duration("breaker_open_for", &routing->breaker_open_for, absl::Milliseconds(100), day);
   fields.Duration("breaker_open_for_max", &routing->breaker_open_for_max, absl::Milliseconds(100),

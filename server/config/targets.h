@@ -17,10 +17,9 @@ namespace pingti::config {
 // only connect and total apply to it.
 struct Timeouts {
   absl::Duration connect = absl::Seconds(5);
-  absl::Duration first_token =
-      absl::Seconds(60);                       // from the start of the attempt to the first content
-  absl::Duration silence = absl::Seconds(60);  // no bytes at all, after the first content
-  absl::Duration content_gap = absl::Seconds(120);  // no content; keep-alives do not count
+  absl::Duration first_token = absl::Seconds(60);   // start of the attempt to the first content
+  absl::Duration silence = absl::Seconds(60);       // no bytes at all, after the first content
+  absl::Duration content_gap = absl::Seconds(120);  // no more content; keep-alives do not count
   absl::Duration total = absl::Minutes(10);
 };
 
@@ -69,9 +68,9 @@ struct Provider {
   std::string upstream_model;  // with serves_any_model: asked for instead of the model's own name
   Timeouts timeouts;           // `timeouts:` of the provider over the global ones
   std::vector<std::string> unsupported_fields;  // for every model there
-  int connections_max = 2048;                   // per worker; 1 to 65,536
-  std::string tier;                             // of the single key
-  std::vector<ProviderKey> keys;                // instead of api_key; up to kProviderKeysMax
+  int connections_max = 2048;     // kept open, per worker, summed over providers; 1 to 65,536
+  std::string tier;               // of the single key
+  std::vector<ProviderKey> keys;  // instead of api_key; up to kProviderKeysMax
 
   // The keys that can be used; at least one where the provider is on.
   std::vector<ProviderKey> UsableKeys() const {
@@ -135,6 +134,7 @@ struct Alias {
 struct Routing {
   int attempts_max = 3;  // of one call, 1 to 10
   // A key that the provider refuses, or whose account has no money left, is not used for so long.
+  // With 0, here and in the next two, nothing rests.
   absl::Duration refused_key_for = absl::Minutes(10);
   // A provider that does not serve our region, or whose host is not known any more, is out for so
   // long.

@@ -5,7 +5,6 @@
 #include <iterator>
 #include <vector>
 
-#include "absl/strings/escaping.h"
 #include "server/base/strings.h"
 #include "server/base/text.h"
 #include "server/config/diagnostics.h"
@@ -66,6 +65,18 @@ bool IsHexDigit(char c) { return IsDigit(c) || (c >= 'a' && c <= 'f') || (c >= '
 template <typename Predicate>
 bool All(std::string_view text, Predicate predicate) {
   return std::all_of(text.begin(), text.end(), predicate);
+}
+
+// `hex` has hexadecimal digits only. Not absl::HexStringToBytes(): newer releases deprecate the one
+// form of it that Debian 12 has.
+std::string BytesOfHex(std::string_view hex) {
+  std::string bytes(hex.size() / 2, '\0');
+  for (size_t i = 0; i < bytes.size(); ++i) {
+    unsigned char byte = 0;
+    std::from_chars(hex.data() + 2 * i, hex.data() + 2 * i + 2, byte, 16);
+    bytes[i] = static_cast<char>(byte);
+  }
+  return bytes;
 }
 
 bool StartsWith(std::string_view text, std::string_view prefix) {
@@ -312,7 +323,7 @@ std::optional<KeyRecord> ParseKeyRecord(std::string_view text) {
   }
   KeyRecord record;
   record.public_id = std::string(public_id);
-  record.sha256 = absl::HexStringToBytes(base::AbslView(hex));
+  record.sha256 = BytesOfHex(hex);
   return record;
 }
 

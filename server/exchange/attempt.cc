@@ -303,9 +303,12 @@ void Call::NoteRateLimited(const Failure& failure) {
   quota::BucketSet* limits = key_->limits;
   if (limits == nullptr || failure.failure_class != FailureClass::kRateLimited) return;
   if (!failure.retry_after) return;
-  // Nothing is left there, unless it asks to come back at once.
-  const int64_t left = *failure.retry_after > absl::ZeroDuration() ? 0 : 1;
-  worker_.quota_store().Correct(*limits, quota::Dimension::kRequestsPerMinute, left,
+  // One call may go then. Where that is at once, nothing is known of the other limits.
+  const bool at_once = *failure.retry_after <= absl::ZeroDuration();
+  const auto dimension =
+      at_once ? quota::Dimension::kRequestsPerMinute : limits->HoldingDimension();
+  if (!dimension) return;
+  worker_.quota_store().Correct(*limits, *dimension, 1, *failure.retry_after,
                                 worker_.clock().MonotonicNow());
 }
 

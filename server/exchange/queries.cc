@@ -7,9 +7,13 @@
 #include "server/base/signal.h"
 #include "server/base/strings.h"
 #include "server/exchange/learning.h"
+#include "server/exchange/rate_limit_headers.h"
 
 namespace pingti::exchange {
 namespace {
+
+// What a caller is told to wait where the shared store is down.
+constexpr absl::Duration kStoreDownRetry = absl::Seconds(1);
 
 std::variant<const routing::Route*, model::CallError> FindRoute(const View& view,
                                                                 const tenancy::Identity& who,
@@ -114,6 +118,13 @@ base::Task<QuotaReports> ReadQuotas(Worker& worker, const View& view, const tena
     quota::ReadReply reply;
     worker.quota_store().Read({&scope.set, 1}, worker.clock().MonotonicNow(), &reply, &signal);
     while (!reply.ready) co_await signal.Wait();
+    if (reply.store_down) {
+      quota::Refusal refusal;
+      refusal.scope = scope.set;
+      refusal.store_down = true;
+      refusal.wait = kStoreDownRetry;
+      co_return QuotaError(refusal, /*place=*/0);
+    }
     AppendReports(worker.clock(), scope, reply.states[0], &reports);
   }
   co_return reports;

@@ -201,7 +201,7 @@ void Call::NoteProviderLimits(const transport::HttpTransfer& transfer) {
   if (limits == nullptr || transfer.status() == 0) return;
   const base::Instant now = worker_.clock().MonotonicNow();
   for (const ProviderLimit& limit : ReadProviderLimits(transfer, *limits)) {
-    worker_.quota_store().Correct(*limits, limit.dimension, limit.remaining, now);
+    worker_.quota_store().Correct(*limits, limit.dimension, limit.remaining, limit.not_before, now);
   }
 }
 

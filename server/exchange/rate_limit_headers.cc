@@ -5,6 +5,7 @@
 #include <optional>
 #include <system_error>
 
+#include "absl/strings/ascii.h"
 #include "server/base/strings.h"
 
 namespace pingti::exchange {
@@ -21,6 +22,11 @@ constexpr HeaderNames kRequests = {"x-ratelimit-limit-requests", "x-ratelimit-re
 constexpr HeaderNames kTokens = {"x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens",
                                  "x-ratelimit-reset-tokens"};
 
+// A reset above this is no duration: some providers send the time of day, in seconds since 1970.
+constexpr absl::Duration kResetMax = absl::Hours(24);
+// Resets are rounded, to a second by some.
+constexpr absl::Duration kResetRounding = absl::Seconds(1);
+
 int64_t MillisUp(absl::Duration duration) {
   return absl::ToInt64Milliseconds(duration + absl::Milliseconds(1) - absl::Nanoseconds(1));
 }
@@ -36,6 +42,23 @@ std::optional<int64_t> NumberOf(std::string_view text) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   if (error != std::errc() || end != text.data() + text.size() || number < 0) return std::nullopt;
   return number;
+}
+
+// `12ms`, `8.64s`, `6m0s`, or a plain number of seconds.
+std::optional<absl::Duration> ResetOf(std::string_view text) {
+  if (text.empty()) return std::nullopt;
+  const bool plain = absl::ascii_isdigit(static_cast<unsigned char>(text.back()));
+  absl::Duration reset;
+  if (!absl::ParseDuration(base::StrCat(text, plain ? "s" : ""), &reset)) return std::nullopt;
+  if (reset <= absl::ZeroDuration() || reset > kResetMax) return std::nullopt;
+  return reset;
+}
+
+// When an empty bucket of `limit` per `window`, which is full in `full_in`, has its first unit.
+absl::Duration FirstUnitIn(absl::Duration full_in, int64_t limit, absl::Duration window) {
+  const absl::Duration first = full_in - (window - window / limit);
+  if (first < -kResetRounding) return full_in;
+  return std::clamp(first, absl::ZeroDuration(), window);
 }
 
 // Providers do not say whether they mean the limit per minute or per day; the number tells where it
@@ -67,7 +90,14 @@ std::vector<ProviderLimit> ReadProviderLimits(const transport::HttpTransfer& tra
     const auto remaining = NumberOf(transfer.header(names.remaining));
     if (!remaining) return;
     const auto limit = NumberOf(transfer.header(names.limit));
-    found.push_back({DimensionMeant(limits, limit, minute, day), *remaining});
+    const Dimension dimension = DimensionMeant(limits, limit, minute, day);
+    absl::Duration not_before;
+    if (const auto reset = ResetOf(transfer.header(names.reset)); reset && *remaining == 0) {
+      const auto& ours = limits.limit(dimension);
+      const int64_t size = limit.value_or(ours ? ours->limit : 0);
+      not_before = FirstUnitIn(*reset, std::max<int64_t>(1, size), quota::WindowOf(dimension));
+    }
+    found.push_back({dimension, *remaining, not_before});
   };
   read(kRequests, Dimension::kRequestsPerMinute, Dimension::kRequestsPerDay);
   read(kTokens, Dimension::kTokensPerMinute, Dimension::kTokensPerDay);

@@ -26,11 +26,17 @@ std::string FormatReset(absl::Duration duration);
 // where the shared store is down. `place` in the line of those that wait; 0: it did not wait.
 model::CallError QuotaError(const quota::Refusal& refusal, int place);
 
-// What the `x-ratelimit-remaining-*` headers of a provider's answer say is left of our limits
-// there.
+// What the `x-ratelimit-*` headers of a provider's answer say of our limits there. `remaining` is
+// what is left. Where that is nothing, `-reset-*` tells when there will be something: OpenAI names
+// the time until its bucket is full (`12ms`, `6m0s`; others write plain seconds), so the first unit
+// is there a window less one unit before it. A reset that is too short for that is not of a bucket
+// that refills continuously, and all that is known is that it is full then. Headers that make no
+// sense are passed over.
 struct ProviderLimit {
   quota::Dimension dimension;
   int64_t remaining;
+  absl::Duration
+      not_before;  // from now, at most the window of the limit; zero: at once, or unknown
 };
 std::vector<ProviderLimit> ReadProviderLimits(const transport::HttpTransfer& transfer,
                                               const quota::BucketSet& limits);

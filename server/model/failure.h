@@ -4,7 +4,7 @@
 // `FailureClass` is about one attempt at one target (design: routing). `Failure` is an attempt's
 // failure. `CallError` is what leaves through an edge: code, reason and typed details (design:
 // errors at the edge). Nothing here may hold a secret or a provider's text, except
-// `Failure::upstream_text`, which goes to the access record's debug field only.
+// `Failure::upstream_text`, which is for tests and debuggers: no caller, record or log gets it.
 #pragma once
 
 #include <cstdint>
@@ -58,8 +58,8 @@ struct Failure {
   int64_t limit_bytes = 0;
   // The provider asks to come back after this time; absent: it said nothing usable.
   std::optional<absl::Duration> retry_after;
-  // First 256 bytes of what the provider wrote, cleaned of control characters. Never shown to
-  // callers.
+  // First 256 bytes of what the provider wrote, cleaned of control characters, or what libcurl
+  // says of the connection. Never shown to callers, nor written anywhere.
   std::string upstream_text;
 };
 

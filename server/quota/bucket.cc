@@ -62,14 +62,14 @@ int64_t Bucket::Adjust(int64_t delta, base::Instant now) {
   return successor().Adjust(delta, now);
 }
 
-void Bucket::Correct(int64_t remaining, base::Instant now) {
+void Bucket::Correct(int64_t remaining, absl::Duration not_before, base::Instant now) {
   const int64_t tick = rule_.TickOf(now);
   BucketLevel seen = level_.load(std::memory_order_acquire);
   while (seen.at != kMoved) [[likely]] {
-    const BucketLevel next = rule_.Corrected(rule_.Decay(seen, tick), remaining);
+    const BucketLevel next = rule_.Corrected(rule_.Decay(seen, tick), remaining, not_before, now);
     if (level_.compare_exchange_weak(seen, next, std::memory_order_acquire)) return;
   }
-  successor().Correct(remaining, now);
+  successor().Correct(remaining, not_before, now);
 }
 
 Bucket::State Bucket::StateOf(const BucketLevel& level, base::Instant now) const {

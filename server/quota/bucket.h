@@ -49,8 +49,10 @@ class alignas(64) Bucket {
   // full). By how many units, rounded up, that has changed the debt.
   int64_t Adjust(int64_t delta, base::Instant now);
 
-  // At most `remaining` are left now; never raises.
-  void Correct(int64_t remaining, base::Instant now);
+  // At most `remaining` are left now, and none before `now` + `not_before` (zero: that says
+  // nothing; at most kNotBeforeMax): one unit fits then, and not a microsecond earlier. Never
+  // raises. What is given back afterwards shortens that time.
+  void Correct(int64_t remaining, absl::Duration not_before, base::Instant now);
 
   State Read(base::Instant now) const;
   const BucketRule& rule() const { return rule_; }

@@ -47,8 +47,22 @@ BucketLevel BucketRule::Adjusted(const BucketLevel& level, int64_t delta) const 
                      .at = level.at};
 }
 
-BucketLevel BucketRule::Corrected(const BucketLevel& level, int64_t remaining) const {
-  const int64_t used = (capacity - std::clamp<int64_t>(remaining, 0, capacity)) * window_ticks;
+int64_t BucketRule::NotBeforeMicros(absl::Duration not_before) {
+  const absl::Duration bounded = std::clamp(not_before, absl::ZeroDuration(), kNotBeforeMax);
+  return absl::ToInt64Microseconds(absl::Ceil(bounded, absl::Microseconds(1)));
+}
+
+BucketLevel BucketRule::Corrected(const BucketLevel& level, int64_t remaining,
+                                  absl::Duration not_before, base::Instant now) const {
+  int64_t used = (capacity - std::clamp<int64_t>(remaining, 0, capacity)) * window_ticks;
+  if (const int64_t us = NotBeforeMicros(not_before); us > 0) {
+    const int64_t all_but_one = (capacity - 1) * window_ticks;
+    // At least one: a level may be ahead of a clock that was stepped back.
+    const int64_t ticks =
+        std::max<int64_t>(1, (now.micros() + us + tick_us - 1) / tick_us - level.at);
+    const int64_t ticks_max = (kBucketUsedMax - all_but_one) / limit;
+    used = std::max(used, all_but_one + std::min(ticks, ticks_max) * limit);
+  }
   return BucketLevel{.used = std::max(level.used, used), .at = level.at};
 }
 

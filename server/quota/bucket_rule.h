@@ -27,6 +27,10 @@ inline constexpr int64_t kBucketLimitMax = 10'000'000'000;
 // Debt ends here: at four times the limit of any bucket or more.
 inline constexpr int64_t kBucketUsedMax = (int64_t{1} << 52) - 1;
 
+// Longer times of Corrected() count as this; where the debt for that would pass kBucketUsedMax, as
+// the longest that does not, which is three windows or more.
+inline constexpr absl::Duration kNotBeforeMax = absl::Hours(1);
+
 // All that changes in a bucket.
 struct alignas(16) BucketLevel {
   int64_t used = 0;  // in units of 1/window_ticks; 0 to kBucketUsedMax; above the capacity: debt
@@ -77,8 +81,11 @@ struct BucketRule {
   }
   // `level` with `delta` more taken, also into debt, or -delta given back, never past full.
   BucketLevel Adjusted(const BucketLevel& level, int64_t delta) const;
-  // `level` with at most `remaining` left; 0 stands for any that is below.
-  BucketLevel Corrected(const BucketLevel& level, int64_t remaining) const;
+  // `level`, decayed to `now`, with at most `remaining` left (0 stands for any that is below), and
+  // so far in debt that one unit fits at `now` + `not_before`, or at the first tick after it, and
+  // no microsecond earlier; zero or less: that says nothing. Never with more left than `level` has.
+  BucketLevel Corrected(const BucketLevel& level, int64_t remaining, absl::Duration not_before,
+                        base::Instant now) const;
   // A level of this rule on which as much is used as on `level` of `other`, at the same moment.
   BucketLevel Converted(const BucketLevel& level, const BucketRule& other) const;
 
@@ -94,6 +101,9 @@ struct BucketRule {
   }
 
   friend bool operator==(const BucketRule&, const BucketRule&) = default;
+
+  // `not_before` as it counts: from 0 to kNotBeforeMax, rounded up.
+  static int64_t NotBeforeMicros(absl::Duration not_before);
 
  private:
   // From `now` until `units` have come back on `level`.

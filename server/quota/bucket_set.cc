@@ -203,9 +203,21 @@ void BucketSet::FreeSlot() {
   }
 }
 
-void BucketSet::Correct(Dimension dimension, int64_t remaining, base::Instant now) {
+void BucketSet::Correct(Dimension dimension, int64_t remaining, absl::Duration not_before,
+                        base::Instant now) {
   if (dimension == Dimension::kCallsAtOnce) return;
-  if (Bucket* limit = bucket(static_cast<int>(dimension))) limit->Correct(remaining, now);
+  if (Bucket* limit = bucket(static_cast<int>(dimension))) {
+    limit->Correct(remaining, not_before, now);
+  }
+}
+
+std::optional<Dimension> BucketSet::HoldingDimension() const {
+  for (const Dimension dimension : {Dimension::kRequestsPerMinute, Dimension::kTokensPerMinute,
+                                    Dimension::kRequestsPerDay, Dimension::kTokensPerDay}) {
+    const int i = static_cast<int>(dimension);
+    if (bucket(i) != nullptr && !InShadow(i)) return dimension;
+  }
+  return std::nullopt;
 }
 
 std::optional<Bucket::State> BucketSet::Read(Dimension dimension, base::Instant now) const {

@@ -101,8 +101,12 @@ class alignas(64) BucketSet {
   int64_t AdjustTokens(int64_t delta, base::Instant now, uint8_t shadow = 0);
   void GiveRequestBack(base::Instant now, uint8_t shadow = 0);
   void FreeSlot();
-  // At most `remaining` are left; never raises. Nothing for calls at once.
-  void Correct(Dimension dimension, int64_t remaining, base::Instant now);
+  // Bucket::Correct() of that limit. Nothing for calls at once, or where there is no such limit.
+  void Correct(Dimension dimension, int64_t remaining, absl::Duration not_before,
+               base::Instant now);
+  // The limit to correct where no call at all may go for a while: requests per minute, else tokens
+  // per minute, else those of the day. Nothing: no limit is enforced that refills.
+  std::optional<Dimension> HoldingDimension() const;
 
   // State of one limit; absent: not limited.
   std::optional<Bucket::State> Read(Dimension dimension, base::Instant now) const;

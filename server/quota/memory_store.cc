@@ -24,6 +24,7 @@ void Refuse(const BucketSet& scope, const Shortage& shortage, base::Instant now,
                            .wait = shortage.wait,
                            .store_down = false};
   reply->first_scope = demand.scopes[0]->ReadAll(now);
+  reply->shadow_by_scope = {};
   reply->shadow_refusals = 0;
 }
 
@@ -48,7 +49,7 @@ void MemoryStore::Reserve(const Demand& demand, base::Instant now, ReserveReply*
   }
   if (longest) return Refuse(*lacking, *longest, now, demand, reply);
 
-  std::array<uint8_t, kScopesMax> shadow{};
+  ShadowByScope shadow{};
   for (size_t i = 0; i < scopes.size(); ++i) {
     ScopeStates* states = i == 0 ? &reply->first_scope : nullptr;
     const std::optional<Shortage> shortage =
@@ -66,15 +67,18 @@ void MemoryStore::Reserve(const Demand& demand, base::Instant now, ReserveReply*
   reply->granted_by = GrantedBy::kStore;
   reply->id = ++last_id_;
   reply->refusal.reset();
+  reply->shadow_by_scope = shadow;
   reply->shadow_refusals = 0;
   for (const uint8_t bits : shadow) reply->shadow_refusals |= bits;
 }
 
 void MemoryStore::Apply(const Change& change, base::Instant now) {
-  for (BucketSet* scope : change.demand.all()) {
-    if (change.tokens != 0) scope->AdjustTokens(change.tokens, now, change.shadow_refusals);
-    if (change.give_request_back) scope->GiveRequestBack(now, change.shadow_refusals);
-    if (change.free_slot) scope->FreeSlot();
+  const std::span<BucketSet* const> scopes = change.demand.all();
+  for (size_t i = 0; i < scopes.size(); ++i) {
+    const uint8_t shadow = change.shadow_by_scope[i];
+    if (change.tokens != 0) scopes[i]->AdjustTokens(change.tokens, now, shadow);
+    if (change.give_request_back) scopes[i]->GiveRequestBack(now, shadow);
+    if (change.free_slot) scopes[i]->FreeSlot();
   }
 }
 
@@ -87,8 +91,8 @@ void MemoryStore::Read(std::span<BucketSet* const> scopes, base::Instant now, Re
 }
 
 void MemoryStore::Correct(BucketSet& scope, Dimension dimension, int64_t remaining,
-                          base::Instant now) {
-  scope.Correct(dimension, remaining, now);
+                          absl::Duration not_before, base::Instant now) {
+  scope.Correct(dimension, remaining, not_before, now);
 }
 
 }  // namespace pingti::quota

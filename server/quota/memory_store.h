@@ -24,7 +24,7 @@ class MemoryStore final : public QuotaStore {
   void Apply(const Change& change, base::Instant now) override;
   void Read(std::span<BucketSet* const> scopes, base::Instant now, ReadReply* reply,
             base::Signal* signal) override;
-  void Correct(BucketSet& scope, Dimension dimension, int64_t remaining,
+  void Correct(BucketSet& scope, Dimension dimension, int64_t remaining, absl::Duration not_before,
                base::Instant now) override;
 
  private:

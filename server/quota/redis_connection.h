@@ -3,7 +3,8 @@
 //
 // It connects by itself, from the start and whenever the connection is lost (at once, then after 50
 // ms to 1 s), logs in (AUTH, SELECT) and makes sure that it can write. Nothing in it waits on the
-// loop: names are resolved by RedisResolver.
+// loop: names are resolved by RedisResolver. It speaks to the one address of the configuration and
+// follows no redirection (MOVED): before a Redis Cluster stands a proxy.
 //
 // Belongs to the loop thread; dies before its loop, after the loop has ended or in a function of
 // its own on it (not inside a callback of a command).

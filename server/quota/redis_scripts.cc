@@ -214,15 +214,17 @@ std::optional<RedisCall> ChangeCall(std::span<const RedisScope> scopes, const Re
                                     std::string_view member, RedisNow now) {
   RedisCall call = CallOf(ChangeScript(), scopes, now);
   call.Add(change.free_slot ? member : "");
+  call.Add(0);
   bool any = false;
-  for (const RedisScope& scope : scopes) {
+  for (size_t s = 0; s < scopes.size(); ++s) {
+    const RedisScope& scope = scopes[s];
     std::array<std::pair<const RedisScope::Limit*, int64_t>, kBucketCount> changed;
     int count = 0;
     for (int i = 0; i < scope.limit_count; ++i) {
       const RedisScope::Limit& limit = scope.limits[i];
       const int64_t amount = AmountOf(limit.dimension, change.tokens, change.requests);
       const bool spared =
-          limit.shadow && (change.shadow_refusals & ShadowBit(limit.dimension)) != 0;
+          limit.shadow && (change.shadow_by_scope[s] & ShadowBit(limit.dimension)) != 0;
       if (amount != 0 && !spared) changed[count++] = {&limit, amount};
     }
     AddScope(scope, count, &call);
@@ -234,11 +236,12 @@ std::optional<RedisCall> ChangeCall(std::span<const RedisScope> scopes, const Re
 }
 
 std::optional<RedisCall> CorrectCall(const RedisScope& scope, Dimension dimension,
-                                     int64_t remaining, RedisNow now) {
+                                     int64_t remaining, absl::Duration not_before, RedisNow now) {
   for (int i = 0; i < scope.limit_count; ++i) {
     if (scope.limits[i].dimension != dimension) continue;
     RedisCall call = CallOf(ChangeScript(), {&scope, 1}, now);
     call.Add("");
+    call.Add(BucketRule::NotBeforeMicros(not_before));
     AddScope(scope, 1, &call);
     AddLimit(scope.limits[i], remaining, true, &call);
     return call;
@@ -278,14 +281,17 @@ std::optional<RedisReserved> ReadReserved(const redisReply& reply,
   if (numbers.left() < kReservedHeadSize) return std::nullopt;
   RedisReserved reserved;
   reserved.granted = numbers.Next() == 1;
-  reserved.shadow_refusals = static_cast<uint8_t>(numbers.Next());
+  const int64_t shadow = numbers.Next();
   const int64_t scope = numbers.Next();
   const int64_t dimension = numbers.Next();
   const int64_t wait_us = numbers.Next();
   const int64_t remaining = numbers.Next();
   const int64_t full_in_us = numbers.Next();
   if (reserved.granted) {
-    for (const RedisScope& each : scopes) reserved.shadow_refusals |= each.zero_in_shadow;
+    for (size_t i = 0; i < scopes.size(); ++i) {
+      reserved.shadow_by_scope[i] =
+          static_cast<uint8_t>(shadow >> 8 * i) | scopes[i].zero_in_shadow;
+    }
   } else {
     if (scope < 0 || scope >= static_cast<int64_t>(scopes.size())) return std::nullopt;
     const std::optional<Bucket::State> state =

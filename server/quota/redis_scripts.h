@@ -93,15 +93,15 @@ struct RedisChange {
   int64_t tokens = 0;
   int64_t requests = 0;
   bool free_slot = false;
-  uint8_t shadow_refusals = 0;
+  ShadowByScope shadow_by_scope{};
 };
 // Nothing: there is nothing to change.
 std::optional<RedisCall> ChangeCall(std::span<const RedisScope> scopes, const RedisChange& change,
                                     std::string_view member, RedisNow now);
 
-// Nothing: the scope has no such bucket.
+// As QuotaStore::Correct() says. Nothing: the scope has no such bucket.
 std::optional<RedisCall> CorrectCall(const RedisScope& scope, Dimension dimension,
-                                     int64_t remaining, RedisNow now);
+                                     int64_t remaining, absl::Duration not_before, RedisNow now);
 
 RedisCall ReadCall(std::span<const RedisScope> scopes, RedisNow now);
 
@@ -115,7 +115,7 @@ RedisCall ProbeCall(std::string_view prefix);
 // The answer to a ReserveCall.
 struct RedisReserved {
   bool granted = false;
-  uint8_t shadow_refusals = 0;
+  ShadowByScope shadow_by_scope{};
   // Where not granted: what lacks the most.
   int scope = 0;
   Dimension dimension = Dimension::kRequestsPerMinute;

@@ -111,7 +111,7 @@ void RedisStore::Apply(const Change& change, base::Instant now) {
              RedisChange{.tokens = change.tokens,
                          .requests = change.give_request_back ? -1 : 0,
                          .free_slot = change.free_slot,
-                         .shadow_refusals = change.shadow_refusals},
+                         .shadow_by_scope = change.shadow_by_scope},
              change.id);
 }
 
@@ -138,14 +138,14 @@ void RedisStore::Read(std::span<BucketSet* const> scopes, base::Instant now, Rea
 }
 
 void RedisStore::Correct(BucketSet& scope, Dimension dimension, int64_t remaining,
-                         base::Instant now) {
+                         absl::Duration not_before, base::Instant now) {
   if (scope.closed()) return;
   if (!parts_.health->up()) {
-    if (BucketSet* share = ShareOf(scope)) share->Correct(dimension, remaining, now);
+    if (BucketSet* share = ShareOf(scope)) share->Correct(dimension, remaining, not_before, now);
     return;
   }
   const RedisScope asked(scope, parts_.config->prefix);
-  std::optional<RedisCall> call = CorrectCall(asked, dimension, remaining, ScriptNow());
+  std::optional<RedisCall> call = CorrectCall(asked, dimension, remaining, not_before, ScriptNow());
   if (!call) return;
   if (!Send(std::make_unique<ChangeCommand>(*this, std::move(*call)))) {
     parts_.stats->lost_changes.Add();
@@ -185,8 +185,12 @@ void RedisStore::DecideWithoutStore(const Demand& demand, base::Instant now, Res
 
 void RedisStore::ReadWithoutStore(std::span<BucketSet* const> scopes, base::Instant now,
                                   ReadReply* reply) const {
-  for (size_t i = 0; i < scopes.size(); ++i) {
-    if (const BucketSet* share = ShareOf(*scopes[i])) reply->states[i] = share->ReadAll(now);
+  reply->store_down = false;
+  for (size_t i = 0; i < scopes.size() && i < reply->states.size(); ++i) {
+    // The store knows nothing of a closed scope, and nobody takes from the set itself: it is full.
+    const BucketSet* share = scopes[i]->closed() ? scopes[i] : ShareOf(*scopes[i]);
+    reply->states[i] = (share != nullptr ? share : scopes[i])->ReadAll(now);
+    if (share == nullptr) reply->store_down = true;
   }
   reply->ready = true;
 }

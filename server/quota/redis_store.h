@@ -69,7 +69,7 @@ class RedisStore final : public QuotaStore, private RedisConnection::Observer {
   void Apply(const Change& change, base::Instant now) override;
   void Read(std::span<BucketSet* const> scopes, base::Instant now, ReadReply* reply,
             base::Signal* signal) override;
-  void Correct(BucketSet& scope, Dimension dimension, int64_t remaining,
+  void Correct(BucketSet& scope, Dimension dimension, int64_t remaining, absl::Duration not_before,
                base::Instant now) override;
 
   // Whether operations go to Redis now.

@@ -66,13 +66,15 @@ bool RedisStore::ReserveCommand::Accept(const redisReply& reply) {
                       RedisChange{.tokens = -demand_.tokens,
                                   .requests = -1,
                                   .free_slot = true,
-                                  .shadow_refusals = answer->shadow_refusals},
+                                  .shadow_by_scope = answer->shadow_by_scope},
                       id_);
     return true;
   }
   reply_->granted_by = GrantedBy::kStore;
   reply_->first_scope = answer->first_scope;
-  reply_->shadow_refusals = answer->shadow_refusals;
+  reply_->shadow_by_scope = answer->shadow_by_scope;
+  reply_->shadow_refusals = 0;
+  for (const uint8_t bits : answer->shadow_by_scope) reply_->shadow_refusals |= bits;
   if (answer->granted) {
     store_.Hold(scopes_, id_);
     reply_->id = id_;
@@ -113,6 +115,7 @@ bool RedisStore::ReadCommand::Accept(const redisReply& reply) {
   if (!ReadStates(reply, scopes_, states)) return false;
   if (late()) return true;
   reply_->states = states;
+  reply_->store_down = false;
   reply_->ready = true;
   signal_->Notify();
   return true;

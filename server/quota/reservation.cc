@@ -15,7 +15,7 @@ Reservation::Reservation(QuotaStore& store, const Demand& demand, const ReserveR
       change_{.id = reply.id,
               .demand = demand,
               .granted_by = reply.granted_by,
-              .shadow_refusals = reply.shadow_refusals} {
+              .shadow_by_scope = reply.shadow_by_scope} {
   PINGTI_CHECK(reply.state == ReserveReply::State::kGranted, "only what was granted is held");
 }
 

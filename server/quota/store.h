@@ -22,6 +22,10 @@ namespace pingti::quota {
 // same tenant, or to the same provider key.
 inline constexpr int kScopesMax = 2;
 
+// Buckets in shadow mode that would have refused and took nothing: one bit per Dimension
+// (ShadowBit) for each scope of a reservation.
+using ShadowByScope = std::array<uint8_t, kScopesMax>;
+
 // What a call wants from all scopes at once.
 struct Demand {
   std::array<BucketSet*, kScopesMax> scopes{};  // the first scope_count; they outlive the call
@@ -61,7 +65,9 @@ struct ReserveReply {
   std::optional<Refusal> refusal;
   // Of the first scope, after the reservation or at the refusal; absent dimensions are not limited.
   ScopeStates first_scope;
-  // Limits in shadow mode that would have refused, one bit per Dimension.
+  // Limits in shadow mode that would have refused, where granted.
+  ShadowByScope shadow_by_scope{};
+  // Those of any scope, to be counted.
   uint8_t shadow_refusals = 0;
 };
 
@@ -74,12 +80,16 @@ struct Change {
   bool give_request_back = false;
   bool free_slot = false;  // the call has ended
   // As in the reply: these buckets took nothing, so nothing is changed there, either.
-  uint8_t shadow_refusals = 0;
+  ShadowByScope shadow_by_scope{};
 };
 
 // The answer to Read().
 struct ReadReply {
   bool ready = false;
+  // The shared store cannot be reached and the tier says `deny` or `allow`: what is used up is not
+  // known, and `states` are the limits as they are configured, full. Under `local` they are those
+  // of this replica's share, which decides then.
+  bool store_down = false;
   std::array<ScopeStates, kScopesMax> states;
 };
 
@@ -102,10 +112,12 @@ class QuotaStore {
   virtual void Read(std::span<BucketSet* const> scopes, base::Instant now, ReadReply* reply,
                     base::Signal* signal) = 0;
 
-  // What a provider told of its own bucket: `remaining` units are left there now. Never raises
-  // ours: calls may be on their way.
+  // What a provider told of its own bucket: `remaining` units are left there now, and one more call
+  // is welcome `not_before` from now (zero: it did not say; at most kNotBeforeMax). Ours then
+  // admits one unit at that time, and not a microsecond earlier; see Bucket::Correct(). Never
+  // raises ours: calls may be on their way. Never waits, and is lost if the store is lost.
   virtual void Correct(BucketSet& scope, Dimension dimension, int64_t remaining,
-                       base::Instant now) = 0;
+                       absl::Duration not_before, base::Instant now) = 0;
 };
 
 }  // namespace pingti::quota

@@ -2,10 +2,9 @@
 
 #include <string>
 
-#include <google/protobuf/arena.h>
-
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
+#include "server/rpc/arena.h"
 #include "server/telemetry/utf8.h"
 
 namespace pingti::rpc {
@@ -32,12 +31,12 @@ void Pack(std::string_view type, const google::protobuf::Message& detail,
           google::rpc::Status* status) {
   google::protobuf::Any* any = status->add_details();
   any->mutable_type_url()->append("type.googleapis.com/").append(type);
-  detail.SerializeToString(any->mutable_value());
+  any->set_value(detail.SerializeAsString());
 }
 
 void AddErrorInfo(const model::CallError& error, std::string_view request_id,
                   google::protobuf::Arena* arena, google::rpc::Status* status) {
-  auto* info = google::protobuf::Arena::CreateMessage<google::rpc::ErrorInfo>(arena);
+  auto* info = NewIn<google::rpc::ErrorInfo>(arena);
   info->set_reason(std::string(model::ErrorReasonName(error.reason)));
   info->set_domain(kDomain);
   auto& metadata = *info->mutable_metadata();
@@ -78,7 +77,7 @@ grpc::Status ToStatus(const model::CallError& error, std::string_view request_id
   const auto code = static_cast<grpc::StatusCode>(error.code());
   const std::string message = Cut(error.message, kMessageBytesMax);
   google::protobuf::Arena arena;
-  auto* status = google::protobuf::Arena::CreateMessage<google::rpc::Status>(&arena);
+  auto* status = NewIn<google::rpc::Status>(&arena);
   status->set_code(code);
   status->set_message(message);
   AddErrorInfo(error, request_id, &arena, status);

@@ -2,9 +2,8 @@
 
 #include <utility>
 
-#include <google/protobuf/arena.h>
-
 #include "server/base/check.h"
+#include "server/rpc/arena.h"
 #include "server/rpc/inline_event.h"
 #include "server/rpc/read_request.h"
 #include "server/rpc/status.h"
@@ -44,7 +43,7 @@ StreamCall::StreamCall(const Listener& listener) : CompletionCall(listener) {
 std::optional<model::CallError> StreamCall::ReadInput(exchange::CallInput* input) {
   input->stream = true;
   google::protobuf::Arena arena;
-  auto* request = google::protobuf::Arena::CreateMessage<v1::StreamCompletionRequest>(&arena);
+  auto* request = NewIn<v1::StreamCompletionRequest>(&arena);
   if (auto error = ParseRequest(&request_, request)) return error;
   input->include_reasoning = request->include_reasoning();
   return ReadSpec(request->mutable_spec(), &input->request);

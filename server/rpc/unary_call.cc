@@ -2,9 +2,8 @@
 
 #include <utility>
 
-#include <google/protobuf/arena.h>
-
 #include "server/base/check.h"
+#include "server/rpc/arena.h"
 #include "server/rpc/read_request.h"
 #include "server/rpc/status.h"
 #include "server/rpc/write_response.h"
@@ -19,7 +18,7 @@ UnaryCall::UnaryCall(const Listener& listener) : CompletionCall(listener) {
 
 std::optional<model::CallError> UnaryCall::ReadInput(exchange::CallInput* input) {
   google::protobuf::Arena arena;
-  auto* request = google::protobuf::Arena::CreateMessage<v1::GenerateCompletionRequest>(&arena);
+  auto* request = NewIn<v1::GenerateCompletionRequest>(&arena);
   if (auto error = ParseRequest(&request_, request)) return error;
   return ReadSpec(request->mutable_spec(), &input->request);
 }
@@ -38,7 +37,7 @@ void UnaryCall::FinishStream(exchange::Completed, std::vector<model::ChoiceEnd>)
 
 void UnaryCall::FinishAnswer(exchange::Completed completed, model::Answer answer) {
   google::protobuf::Arena arena;
-  auto* response = google::protobuf::Arena::CreateMessage<v1::GenerateCompletionResponse>(&arena);
+  auto* response = NewIn<v1::GenerateCompletionResponse>(&arena);
   WriteAnswer(completed, std::move(answer), response);
   grpc::ByteBuffer bytes;
   Serialize(*response, &bytes);

@@ -102,9 +102,12 @@ void Attempts(Writer& writer, const std::vector<AccessAttempt>& attempts) {
     writer.StartObject();
     Member(writer, "provider", attempt.provider);
     Member(writer, "upstream_model", attempt.upstream_model);
+    Member(writer, "key", attempt.key);
     if (attempt.failed) Member(writer, "class", model::FailureClassName(attempt.failure_class));
     NonZero(writer, "status", attempt.upstream_status);
     Milliseconds(writer, "ms", attempt.duration);
+    NonZero(writer, "bytes", attempt.bytes_in);
+    Member(writer, "next", attempt.next);
     writer.EndObject();
   }
   writer.EndArray();

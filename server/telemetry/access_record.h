@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/time/time.h"
@@ -34,6 +35,11 @@ struct AccessAttempt {
   model::FailureClass failure_class = model::FailureClass::kServerError;  // where it failed
   int upstream_status = 0;                                                // HTTP; 0: none came
   absl::Duration duration;
+  // What was done after it: `same_target`, `next_key`, `next_target` or `give_up`; empty: nothing
+  // had to be. Outlives the record: one of these constants.
+  std::string_view next;
+  int64_t bytes_in = 0;  // of the provider's answer, as received
+  std::string key;       // name, never the secret, of the provider's key; empty: it has only one
 };
 
 struct AccessRecord {

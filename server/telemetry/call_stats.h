@@ -1,5 +1,5 @@
-// What is counted about calls, attempts, quotas and a worker: plain structs that the code on the
-// path of a call writes to directly.
+// What is counted about calls and a worker, and by the headers included here about providers,
+// quotas and their store: plain structs that the code on the path of a call writes to directly.
 //
 // Each object belongs to one worker and is written by its loop thread only (counter.h). Resolve an
 // object once with WorkerMetrics (registry.h) and keep the reference: it stays valid until the
@@ -20,6 +20,8 @@
 #include "server/model/usage.h"
 #include "server/telemetry/buckets.h"
 #include "server/telemetry/counter.h"
+#include "server/telemetry/provider_stats.h"
+#include "server/telemetry/quota_stats.h"
 #include "server/telemetry/store_stats.h"
 
 namespace pingti::telemetry {
@@ -36,11 +38,6 @@ std::string_view UsageSourceName(model::UsageSource source);
 enum class Method { kUnary, kStream, kCountTokens, kGetQuota, kListModels, kCreateEmbedding };
 // Label: `unary`, `stream`, `count_tokens`, `get_quota`, `list_models`, `create_embedding`.
 std::string_view MethodName(Method method);
-
-// What a limit counts: same numbers as quota::Dimension.
-inline constexpr int kQuotaDimensionCount = 5;
-// Label: `requests_per_minute`, ... as in the configuration.
-std::string_view QuotaDimensionName(int dimension);
 
 // The histograms all tenants share, because theirs would be too many: one object for a provider,
 // the model that was asked for and the model there that serves it.
@@ -120,72 +117,6 @@ struct CallStats {
   Histogram& time_to_first_token = of_model.time_to_first_token;
   // Seconds per output token after the first; calls that ended OK with 2 tokens or more.
   Histogram& time_per_output_token = of_model.time_per_output_token;
-};
-
-// One provider x upstream model.
-struct AttemptLabels {
-  std::string provider;
-  std::string upstream_model;
-  static AttemptLabels Other() { return {"other", "other"}; }
-  friend bool operator==(const AttemptLabels&, const AttemptLabels&) = default;
-  template <typename H>
-  friend H AbslHashValue(H h, const AttemptLabels& l) {
-    return H::combine(std::move(h), l.provider, l.upstream_model);
-  }
-};
-
-struct AttemptStats {
-  Counter attempts;  // requests sent, or tried to be sent, to the provider
-  std::array<Counter, model::kFailureClassCount> failures;
-  // Seconds from the start of an attempt to its last byte, failed ones included.
-  Histogram duration{kRequestSeconds};
-  Counter bytes_in;  // bodies, as received
-  // Reserved tokens over used ones, of calls whose usage was measured.
-  Histogram estimate_ratio{kEstimateRatios};
-  // What estimates of input tokens are multiplied with, in thousandths; 0: nothing learned yet.
-  Gauge input_factor;
-};
-
-// The limits of one tenant or of one provider's key, for a model class.
-struct QuotaLabels {
-  std::string tenant;  // empty: a provider's
-  std::string provider;
-  std::string model_class;
-  static QuotaLabels Other() { return {"other", "other", "other"}; }
-  friend bool operator==(const QuotaLabels&, const QuotaLabels&) = default;
-  template <typename H>
-  friend H AbslHashValue(H h, const QuotaLabels& l) {
-    return H::combine(std::move(h), l.tenant, l.provider, l.model_class);
-  }
-};
-
-// A limit as the last decision of this worker left it. A scrape takes that of the worker that saw
-// it last, and works out what has been refilled since.
-struct QuotaLevel {
-  void Note(int64_t limit_now, int64_t capacity_now, int64_t remaining_now, int64_t now_us) {
-    limit.Set(limit_now);
-    capacity.Set(capacity_now);
-    remaining.Set(remaining_now);
-    seen_us.Set(now_us);
-  }
-  Gauge limit;  // 0: not limited
-  Gauge capacity;
-  Gauge remaining;  // below 0: in debt
-  Gauge seen_us;    // on the monotonic clock
-};
-
-struct QuotaStats {
-  Counter admitted;
-  std::array<Counter, kQuotaDimensionCount> refused;         // by the dimension it ran out of
-  std::array<Counter, kQuotaDimensionCount> shadow_refused;  // would have been, if enforced
-  Counter too_large;        // refused for good: larger than the whole bucket
-  Counter store_down;       // refused because the shared store was down
-  Counter reserved_tokens;  // taken before calls
-  Counter settled_tokens;   // what those calls cost the bucket in the end
-  std::array<QuotaLevel, kQuotaDimensionCount> levels;
-  Gauge waiting;          // calls that wait now
-  Counter waits_served;   // waits that ended with the quota
-  Counter waits_refused;  // ended without: too long a wait, or a full line
 };
 
 // What concerns a worker as a whole.

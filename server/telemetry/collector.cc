@@ -48,6 +48,7 @@ std::vector<prometheus::MetricFamily> Collector::Collect() const {
   AddCalls(&out);
   AddModels(&out);
   AddAttempts(&out);
+  AddProviders(&out);
   AddQuotas(&out);
   AddQuotaStore(&out);
   AddWorkers(&out);
@@ -135,6 +136,8 @@ void Collector::AddModels(Families* out) const {
 
 void Collector::AddAttempts(Families* out) const {
   Family attempts = CounterFamily("pingti_upstream_attempts_total", "Attempts at a provider.");
+  Family retries = CounterFamily("pingti_upstream_retries_total",
+                                 "Attempts that were not the first of their call.");
   Family failures =
       CounterFamily("pingti_upstream_failures_total", "Failed attempts, by class of failure.");
   Family duration = HistogramFamily("pingti_upstream_request_duration_seconds",
@@ -144,11 +147,17 @@ void Collector::AddAttempts(Families* out) const {
   Family ratio = HistogramFamily("pingti_quota_estimate_ratio", "Reserved tokens over used ones.");
   Family factor = GaugeFamily("pingti_quota_input_factor",
                               "Measured input tokens over estimated ones, as learned.");
+  Family opened =
+      CounterFamily("pingti_upstream_breaker_opened_total", "Times that a breaker opened.");
+  Family open = GaugeFamily("pingti_upstream_breakers_open", "Workers whose breaker is open.");
 
   tables_.attempts.ForEach([&](const AttemptLabels& l, std::span<const AttemptStats* const> stats) {
     const LabelList labels =
         MakeLabels({{"provider", l.provider}, {"upstream_model", l.upstream_model}});
     attempts.Add(labels, Sum(stats, [](const AttemptStats& s) -> auto& { return s.attempts; }));
+    retries.Add(labels, Sum(stats, [](const AttemptStats& s) -> auto& { return s.retries; }));
+    opened.Add(labels, Sum(stats, [](const AttemptStats& s) -> auto& { return s.breaker_opened; }));
+    open.Add(labels, Sum(stats, [](const AttemptStats& s) -> auto& { return s.breaker_open; }));
     duration.Add(labels, Parts(stats, [](const AttemptStats& s) -> auto& { return s.duration; }));
     bytes.Add(labels, Sum(stats, [](const AttemptStats& s) -> auto& { return s.bytes_in; }));
     ratio.Add(labels,
@@ -169,9 +178,30 @@ void Collector::AddAttempts(Families* out) const {
           n);
     }
   });
-  for (Family* family : {&attempts, &failures, &duration, &bytes, &ratio, &factor}) {
+  for (Family* family :
+       {&attempts, &retries, &failures, &duration, &bytes, &ratio, &factor, &opened, &open}) {
     family->MoveTo(out);
   }
+}
+
+void Collector::AddProviders(Families* out) const {
+  Family benched = GaugeFamily("pingti_provider_keys_benched",
+                               "Keys of a provider that are not used for now, by each worker.");
+  Family away = GaugeFamily("pingti_provider_out", "Workers that send a provider nothing now.");
+  Family outs = CounterFamily("pingti_provider_outs_total", "Times that a provider was put out.");
+  Family denied = CounterFamily("pingti_provider_retries_denied_total",
+                                "Attempts not made because the retry budget was spent.");
+
+  tables_.providers.ForEach([&](const ProviderLabels& l,
+                                std::span<const ProviderStats* const> stats) {
+    const LabelList labels = MakeLabels({{"provider", l.provider}});
+    benched.Add(labels, Sum(stats, [](const ProviderStats& s) -> auto& { return s.keys_benched; }));
+    away.Add(labels, Sum(stats, [](const ProviderStats& s) -> auto& { return s.out; }));
+    outs.Add(labels, Sum(stats, [](const ProviderStats& s) -> auto& { return s.outs; }));
+    denied.Add(labels,
+               Sum(stats, [](const ProviderStats& s) -> auto& { return s.retries_denied; }));
+  });
+  for (Family* family : {&benched, &away, &outs, &denied}) family->MoveTo(out);
 }
 
 void Collector::AddWorkers(Families* out) const {
@@ -226,6 +256,7 @@ void Collector::AddOverflows(Families* out) const {
   add("calls", tables_.calls.overflows());
   add("models", tables_.models.overflows());
   add("attempts", tables_.attempts.overflows());
+  add("providers", tables_.providers.overflows());
   add("quotas", tables_.quotas.overflows());
   family.MoveTo(out);
 }

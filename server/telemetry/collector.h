@@ -26,6 +26,7 @@ class Collector final : public prometheus::Collectable {
   void AddCalls(Families* out) const;
   void AddModels(Families* out) const;
   void AddAttempts(Families* out) const;
+  void AddProviders(Families* out) const;
   void AddQuotas(Families* out) const;      // quota_collector.cc
   void AddQuotaStore(Families* out) const;  // quota_collector.cc
   void AddWorkers(Families* out) const;

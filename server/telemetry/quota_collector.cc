@@ -38,77 +38,134 @@ double Remaining(const QuotaLevel& level, int dimension, int64_t now_us) {
   return std::min(static_cast<double>(level.capacity.value()), remaining + refilled);
 }
 
-void AddLevels(const LabelList& labels, QuotaSpan stats, int64_t now_us, Family* limits,
-               Family* remaining, Family* used) {
-  for (int i = 0; i < kQuotaDimensionCount; ++i) {
+// Whose limits refused, of what `refused` counts.
+std::string_view ScopeOf(const QuotaLabels& labels) {
+  if (labels == QuotaLabels::Other()) return "other";
+  return labels.tenant.empty() ? "provider" : "tenant";
+}
+
+// Counters with no label of their own.
+struct PlainCounter {
+  const char* name;
+  const char* help;
+  Counter QuotaStats::* member;
+};
+constexpr PlainCounter kCounters[] = {
+    {"pingti_quota_admitted_total", "Calls that a quota admitted.", &QuotaStats::admitted},
+    {"pingti_quota_too_large_total", "Calls refused for good: larger than the whole bucket.",
+     &QuotaStats::too_large},
+    {"pingti_quota_store_down_refusals_total", "Calls refused because the shared store was down.",
+     &QuotaStats::store_down},
+    {"pingti_quota_reserved_tokens_total", "Tokens reserved before calls.",
+     &QuotaStats::reserved_tokens},
+    {"pingti_quota_settled_tokens_total", "Tokens that settled calls really took.",
+     &QuotaStats::settled_tokens},
+    {"pingti_quota_overrun_tokens_total", "Tokens taken past the reservations of calls.",
+     &QuotaStats::overrun_tokens},
+};
+
+// The metrics of QuotaStats while their samples are collected.
+class QuotaFamilies {
+ public:
+  QuotaFamilies() {
+    for (const PlainCounter& each : kCounters) {
+      counters_.push_back(CounterFamily(each.name, each.help));
+    }
+  }
+
+  void Add(const QuotaLabels& l, QuotaSpan stats, int64_t now_us) {
+    const LabelList labels = MakeLabels(
+        {{"tenant", l.tenant}, {"provider", l.provider}, {"model_class", l.model_class}});
+    for (size_t i = 0; i < counters_.size(); ++i) {
+      const auto member = kCounters[i].member;
+      counters_[i].Add(labels, Sum(stats, [=](const QuotaStats& s) -> auto& { return s.*member; }));
+    }
+    for (int i = 0; i < kQuotaDimensionCount; ++i) {
+      AddRefusals(With(labels, "dimension", QuotaDimensionName(i)), ScopeOf(l), stats, i);
+      AddLevel(With(labels, "dimension", QuotaDimensionName(i)), stats, i, now_us);
+    }
+    AddWaits(labels, stats);
+  }
+
+  void MoveTo(std::vector<prometheus::MetricFamily>* out) {
+    for (Family& family : counters_) family.MoveTo(out);
+    for (Family* family : {&refusals_, &shadow_, &limits_, &remaining_, &used_, &debt_, &waiting_,
+                           &waiting_tokens_, &expected_wait_, &waits_}) {
+      family->MoveTo(out);
+    }
+  }
+
+ private:
+  void AddRefusals(const LabelList& labels, std::string_view scope, QuotaSpan stats, int i) {
+    refusals_.Add(With(labels, "scope", scope),
+                  Sum(stats, [=](const QuotaStats& s) -> auto& { return s.refused[i]; }));
+    const double by_key =
+        Sum(stats, [=](const QuotaStats& s) -> auto& { return s.refused_by_key[i]; });
+    if (by_key != 0) refusals_.Add(With(labels, "scope", "key"), by_key);
+    const double shadow =
+        Sum(stats, [=](const QuotaStats& s) -> auto& { return s.shadow_refused[i]; });
+    if (shadow != 0) shadow_.Add(labels, shadow);
+  }
+
+  void AddLevel(const LabelList& labels, QuotaSpan stats, int i, int64_t now_us) {
     const QuotaLevel* newest = nullptr;
     for (const QuotaStats* each : stats) {
       const QuotaLevel& level = each->levels[i];
       if (level.limit.value() == 0) continue;
       if (newest == nullptr || level.seen_us.value() > newest->seen_us.value()) newest = &level;
     }
-    if (newest == nullptr) continue;
+    if (newest == nullptr) return;
     const double capacity = static_cast<double>(newest->capacity.value());
     const double left = Remaining(*newest, i, now_us);
-    const std::string_view name = QuotaDimensionName(i);
-    limits->Add(With(labels, "dimension", name), static_cast<double>(newest->limit.value()));
-    remaining->Add(With(labels, "dimension", name), left);
-    used->Add(With(labels, "dimension", name), (capacity - left) / capacity);
+    limits_.Add(labels, static_cast<double>(newest->limit.value()));
+    remaining_.Add(labels, left);
+    used_.Add(labels, (capacity - left) / capacity);
+    debt_.Add(labels, std::max(0.0, -left));
   }
-}
+
+  void AddWaits(const LabelList& labels, QuotaSpan stats) {
+    // Workers share a line; what each was told last may be of different moments.
+    int64_t expected_ms = 0;
+    for (const QuotaStats* each : stats) {
+      if (each->waiting.value() == 0) continue;
+      expected_ms = std::max(expected_ms, each->expected_wait_ms.value());
+    }
+    waiting_.Add(labels, Sum(stats, [](const QuotaStats& s) -> auto& { return s.waiting; }));
+    waiting_tokens_.Add(labels,
+                        Sum(stats, [](const QuotaStats& s) -> auto& { return s.waiting_tokens; }));
+    expected_wait_.Add(labels, static_cast<double>(expected_ms) / 1000.0);
+    waits_.Add(With(labels, "result", "served"),
+               Sum(stats, [](const QuotaStats& s) -> auto& { return s.waits_served; }));
+    waits_.Add(With(labels, "result", "refused"),
+               Sum(stats, [](const QuotaStats& s) -> auto& { return s.waits_refused; }));
+  }
+
+  std::vector<Family> counters_;  // as kCounters
+  Family refusals_ = CounterFamily("pingti_quota_refusals_total",
+                                   "Calls that a quota refused for now, by whose limit it was.");
+  Family shadow_ = CounterFamily("pingti_quota_shadow_refusals_total",
+                                 "Calls that a limit in shadow mode would have refused.");
+  Family limits_ = GaugeFamily("pingti_quota_limit", "Limits, per window or at once.");
+  Family remaining_ =
+      GaugeFamily("pingti_quota_remaining", "What is left of a limit; below 0: in debt.");
+  Family used_ = GaugeFamily("pingti_quota_used_ratio", "Share of a limit that is used up.");
+  Family debt_ = GaugeFamily("pingti_quota_debt", "What a limit is below 0; 0: not in debt.");
+  Family waiting_ = GaugeFamily("pingti_quota_waiting", "Calls that wait for their quota.");
+  Family waiting_tokens_ =
+      GaugeFamily("pingti_quota_waiting_tokens", "Tokens that the waiting calls want.");
+  Family expected_wait_ = GaugeFamily("pingti_quota_expected_wait_seconds",
+                                      "How long the last call to join is going to wait.");
+  Family waits_ = CounterFamily("pingti_quota_waits_total", "Waits that ended, by result.");
+};
 
 }  // namespace
 
 void Collector::AddQuotas(Families* out) const {
-  Family admitted = CounterFamily("pingti_quota_admitted_total", "Calls that a quota admitted.");
-  Family refusals =
-      CounterFamily("pingti_quota_refusals_total", "Calls that a quota refused for now.");
-  Family shadow = CounterFamily("pingti_quota_shadow_refusals_total",
-                                "Calls that a limit in shadow mode would have refused.");
-  Family too_large = CounterFamily("pingti_quota_too_large_total",
-                                   "Calls refused for good: larger than the whole bucket.");
-  Family store_down = CounterFamily("pingti_quota_store_down_refusals_total",
-                                    "Calls refused because the shared store was down.");
-  Family reserved =
-      CounterFamily("pingti_quota_reserved_tokens_total", "Tokens reserved before calls.");
-  Family settled =
-      CounterFamily("pingti_quota_settled_tokens_total", "Tokens that settled calls really took.");
-  Family limits = GaugeFamily("pingti_quota_limit", "Limits, per window or at once.");
-  Family remaining =
-      GaugeFamily("pingti_quota_remaining", "What is left of a limit; below 0: in debt.");
-  Family used = GaugeFamily("pingti_quota_used_ratio", "Share of a limit that is used up.");
-  Family waiting = GaugeFamily("pingti_quota_waiting", "Calls that wait for their quota.");
-  Family waits = CounterFamily("pingti_quota_waits_total", "Waits that ended, by result.");
-
+  QuotaFamilies families;
   const int64_t now_us = base::SystemClock().MonotonicNow().micros();
-  tables_.quotas.ForEach([&](const QuotaLabels& l, QuotaSpan stats) {
-    const LabelList labels = MakeLabels(
-        {{"tenant", l.tenant}, {"provider", l.provider}, {"model_class", l.model_class}});
-    admitted.Add(labels, Sum(stats, [](const QuotaStats& s) -> auto& { return s.admitted; }));
-    for (int i = 0; i < kQuotaDimensionCount; ++i) {
-      const std::string_view name = QuotaDimensionName(i);
-      refusals.Add(With(labels, "dimension", name),
-                   Sum(stats, [=](const QuotaStats& s) -> auto& { return s.refused[i]; }));
-      const double n =
-          Sum(stats, [=](const QuotaStats& s) -> auto& { return s.shadow_refused[i]; });
-      if (n != 0) shadow.Add(With(labels, "dimension", name), n);
-    }
-    too_large.Add(labels, Sum(stats, [](const QuotaStats& s) -> auto& { return s.too_large; }));
-    store_down.Add(labels, Sum(stats, [](const QuotaStats& s) -> auto& { return s.store_down; }));
-    reserved.Add(labels,
-                 Sum(stats, [](const QuotaStats& s) -> auto& { return s.reserved_tokens; }));
-    settled.Add(labels, Sum(stats, [](const QuotaStats& s) -> auto& { return s.settled_tokens; }));
-    AddLevels(labels, stats, now_us, &limits, &remaining, &used);
-    waiting.Add(labels, Sum(stats, [](const QuotaStats& s) -> auto& { return s.waiting; }));
-    waits.Add(With(labels, "result", "served"),
-              Sum(stats, [](const QuotaStats& s) -> auto& { return s.waits_served; }));
-    waits.Add(With(labels, "result", "refused"),
-              Sum(stats, [](const QuotaStats& s) -> auto& { return s.waits_refused; }));
-  });
-  for (Family* family : {&admitted, &refusals, &shadow, &too_large, &store_down, &reserved,
-                         &settled, &limits, &remaining, &used, &waiting, &waits}) {
-    family->MoveTo(out);
-  }
+  tables_.quotas.ForEach(
+      [&](const QuotaLabels& l, QuotaSpan stats) { families.Add(l, stats, now_us); });
+  families.MoveTo(out);
 }
 
 void Collector::AddQuotaStore(Families* out) const {

@@ -17,6 +17,10 @@ AttemptStats& WorkerMetrics::Attempts(const AttemptLabels& labels) {
   return tables_.attempts.Resolve(labels, index_);
 }
 
+ProviderStats& WorkerMetrics::Provider(const ProviderLabels& labels) {
+  return tables_.providers.Resolve(labels, index_);
+}
+
 QuotaStats& WorkerMetrics::Quotas(const QuotaLabels& labels) {
   return tables_.quotas.Resolve(labels, index_);
 }

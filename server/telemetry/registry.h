@@ -4,8 +4,9 @@
 // path of a call then touches nothing but its own counters. A label set has one object per worker,
 // each on cache lines of its own; Collect() adds them up without stopping anyone.
 //
-// Bounds: kSeriesMax label sets per kind (calls, models, attempts, quotas). Past it every new label
-// set shares one object whose labels are all `other`, counted in pingti_series_overflow_total.
+// Bounds: kSeriesMax label sets per kind (calls, models, attempts, providers, quotas). Past it
+// every new label set shares one object whose labels are all `other`, counted in
+// pingti_series_overflow_total.
 //
 // Thread-safety: resolving takes a mutex and may be done from any thread; what it returns has one
 // writer, the worker's loop thread. Ownership: the Registry owns everything that it hands out and
@@ -40,6 +41,7 @@ class WorkerMetrics {
   // long as the Registry lives.
   CallStats& Calls(const CallLabels& labels);
   AttemptStats& Attempts(const AttemptLabels& labels);
+  ProviderStats& Provider(const ProviderLabels& labels);
   QuotaStats& Quotas(const QuotaLabels& labels);
 
   WorkerStats& worker() { return stats_; }

@@ -1,4 +1,5 @@
-// All objects of one kind (calls, models, attempts, quotas): label set x worker -> object.
+// All objects of one kind (calls, models, attempts, providers, quotas): label set x worker ->
+// object.
 //
 // Objects are made when a worker first asks for them and never go away, so references and a
 // scrape's pointers stay valid. Bounded: `series_max` label sets, then one shared set named by

@@ -12,11 +12,13 @@ class Tables {
       : calls(workers, series_max),
         models(workers, series_max),
         attempts(workers, series_max),
+        providers(workers, series_max),
         quotas(workers, series_max) {}
 
   SeriesTable<CallLabels, CallStats> calls;
   SeriesTable<ModelLabels, ModelStats> models;
   SeriesTable<AttemptLabels, AttemptStats> attempts;
+  SeriesTable<ProviderLabels, ProviderStats> providers;
   SeriesTable<QuotaLabels, QuotaStats> quotas;
 };
 

@@ -70,7 +70,7 @@ class HttpTransfer {
   // Valid when done().
   virtual TransportError error() const = 0;
 
-  // For the access record; valid when done() with an error. No secrets.
+  // In words, for Failure::upstream_text; valid when done() with an error. No secrets.
   virtual std::string_view error_text() const = 0;
 
   // The connection to the provider stands (a new one, or one from the pool).

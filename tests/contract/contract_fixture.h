@@ -54,6 +54,17 @@ class QuotaStoreContract : public ::testing::TestWithParam<MakeHarness> {
     return Reservation(harness_->store(), demand, reply, clock_, dropped_);
   }
   Reservation Hold(BucketSet& set, int64_t tokens) { return Hold(DemandOf(tokens, set)); }
+  void Correct(BucketSet& set, Dimension dimension, int64_t remaining,
+               absl::Duration not_before = absl::ZeroDuration()) {
+    harness_->store().Correct(set, dimension, remaining, not_before, harness_->Now());
+  }
+  // `set` after a reload of the configuration, in which it has these limits.
+  std::unique_ptr<BucketSet> Reload(std::unique_ptr<BucketSet> set,
+                                    const config::ClassLimits& limits) {
+    auto heir = std::make_unique<BucketSet>(set->subject(), limits, set->options());
+    heir->Adopt(*set, harness_->Now());
+    return heir;
+  }
   // -1'000'000: not limited.
   int64_t Left(BucketSet& set, Dimension dimension) {
     const auto state = harness_->Read(set).states[0][static_cast<int>(dimension)];

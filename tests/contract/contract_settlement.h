@@ -1,4 +1,4 @@
-// How calls end in a store: settling, growing, slots, shadow limits, corrections, losses.
+// How calls end in a store: settling, growing, slots, shadow limits, losses.
 // A part of quota_store_contract.h.
 #pragma once
 
@@ -153,6 +153,43 @@ TEST_P(QuotaStoreContract, WhatAShadowLimitDidNotTakeIsNotGivenBackToIt) {
   EXPECT_EQ(Tokens(*set), 900);
 }
 
+TEST_P(QuotaStoreContract, AShadowLimitThatTookIsGivenBackWhereOneOfAnotherScopeDidNot) {
+  const auto tenant = MakeSet("class:a", PerMinute(100, config::Limit(1'000, 0, true)));
+  const auto key = MakeSet("key:a", PerMinute({}, config::Limit(500, 0, true)));
+  const Demand demand = DemandOf(600, *tenant, key.get());
+  const ReserveReply reply = harness_->Reserve(demand);
+  ASSERT_TRUE(Granted(reply));
+  const uint8_t tokens = ShadowBit(Dimension::kTokensPerMinute);
+  EXPECT_EQ(reply.shadow_by_scope, (ShadowByScope{0, tokens}));
+  EXPECT_EQ(reply.shadow_refusals, tokens);
+  EXPECT_EQ(Tokens(*tenant), 400);
+  EXPECT_EQ(Tokens(*key), 500);
+  Reservation held(harness_->store(), demand, reply, clock_, dropped_);
+  held.Grow(700, harness_->Now());
+  EXPECT_EQ(Tokens(*tenant), 300);
+  EXPECT_EQ(Tokens(*key), 500);
+  held.Settle(Used(100, 0), true, harness_->Now());
+  EXPECT_EQ(Tokens(*tenant), 900);
+  EXPECT_EQ(Tokens(*key), 500);
+}
+
+TEST_P(QuotaStoreContract, ShadowLimitsOfBothScopesAreKeptApart) {
+  const config::Limit one_request(1, 0, true);
+  const auto tenant = MakeSet("class:a", PerMinute(one_request, config::Limit(1'000, 0, true)));
+  const auto key = MakeSet("key:a", PerMinute(config::Limit(9, 0, true), 5'000));
+  ASSERT_TRUE(Admits(*tenant, 600));
+  Reservation held = Hold(DemandOf(700, *tenant, key.get()));
+  EXPECT_EQ(Requests(*tenant), 0);
+  EXPECT_EQ(Tokens(*tenant), 400);
+  EXPECT_EQ(Requests(*key), 8);
+  EXPECT_EQ(Tokens(*key), 4'300);
+  held.Settle(model::Usage(), false, harness_->Now());
+  EXPECT_EQ(Requests(*tenant), 0);
+  EXPECT_EQ(Tokens(*tenant), 400);
+  EXPECT_EQ(Requests(*key), 9);
+  EXPECT_EQ(Tokens(*key), 5'000);
+}
+
 TEST_P(QuotaStoreContract, CallsAtOnceInShadowModeAreStillCounted) {
   config::ClassLimits limits;
   limits.calls_at_once = config::Limit(1, 0, true);
@@ -167,23 +204,6 @@ TEST_P(QuotaStoreContract, CallsAtOnceInShadowModeAreStillCounted) {
   first.Settle(Used(1, 0), true, harness_->Now());
   second.Settle(Used(1, 0), true, harness_->Now());
   EXPECT_EQ(Left(*set, Dimension::kCallsAtOnce), 1);
-}
-
-TEST_P(QuotaStoreContract, CorrectingLowersAndNeverRaises) {
-  const auto set = MakeSet("a", PerMinute(10, 60));
-  harness_->store().Correct(*set, Dimension::kTokensPerMinute, 20, harness_->Now());
-  EXPECT_EQ(Tokens(*set), 20);
-  EXPECT_EQ(Requests(*set), 10);
-  harness_->store().Correct(*set, Dimension::kTokensPerMinute, 50, harness_->Now());
-  harness_->store().Correct(*set, Dimension::kTokensPerMinute, 5'000, harness_->Now());
-  EXPECT_EQ(Tokens(*set), 20);
-  harness_->store().Correct(*set, Dimension::kTokensPerMinute, -5, harness_->Now());
-  EXPECT_EQ(Tokens(*set), 0);
-  EXPECT_EQ(Refuse(*set, 1).wait, absl::Seconds(1));
-  harness_->store().Correct(*set, Dimension::kCallsAtOnce, 0, harness_->Now());
-  harness_->store().Correct(*set, Dimension::kTokensPerDay, 0, harness_->Now());
-  Advance(absl::Seconds(1));
-  EXPECT_TRUE(Admits(*set, 1));
 }
 
 TEST_P(QuotaStoreContract, WhatIsLostComesBackFullAndSettlesNothingWrong) {

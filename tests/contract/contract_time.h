@@ -72,10 +72,10 @@ TEST_P(QuotaStoreContract, TheWaitIsExactToTheMicrosecond) {
     const auto set = MakeSet(name + std::to_string(c.limit), limits);
     Advance(absl::Microseconds(777'777));
     // Empty, whatever is counted.
-    harness_->store().Correct(*set, c.dimension, 0, harness_->Now());
+    Correct(*set, c.dimension, 0);
     EXPECT_EQ(Left(*set, c.dimension), 0);
     Advance(absl::Microseconds(1'234'567));
-    if (Admits(*set, c.amount)) harness_->store().Correct(*set, c.dimension, 0, harness_->Now());
+    if (Admits(*set, c.amount)) Correct(*set, c.dimension, 0);
     Advance(absl::Microseconds(3));
     const Refusal refusal = Refuse(*set, c.amount);
     EXPECT_EQ(refusal.dimension, c.dimension);

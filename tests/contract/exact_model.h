@@ -27,13 +27,20 @@ class ExactBucket {
     if (used_ < 0) used_ = 0;
     Touch(now_us);
   }
-  // The amount that is used is at least what leaves `remaining`.
-  void Correct(int64_t remaining, int64_t now_us) {
+  // The amount that is used is at least what leaves `remaining`; and with a `not_before_us` at
+  // least what leaves one unit at the first tick that is no earlier than that.
+  void Correct(int64_t remaining, int64_t not_before_us, int64_t now_us) {
     if (remaining < 0) remaining = 0;
     used_ = used_at(now_us);
+    Touch(now_us);
     const Wide least = (Wide(capacity_) - remaining) * window_us_;
     if (used_ < least) used_ = least;
-    Touch(now_us);
+    if (not_before_us == 0) return;
+    int64_t then = at_us_ + tick_us_;
+    const int64_t earliest = (now_us + not_before_us + tick_us_ - 1) / tick_us_ * tick_us_;
+    if (then < earliest) then = earliest;
+    const Wide held = Wide(capacity_ - 1) * window_us_ + Wide(limit_) * (then - at_us_);
+    if (used_ < held) used_ = held;
   }
   // Whole units left, rounded down.
   int64_t Remaining(int64_t now_us) const {

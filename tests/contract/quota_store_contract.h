@@ -6,6 +6,7 @@
 #pragma once
 
 #include "tests/contract/contract_amounts.h"
+#include "tests/contract/contract_corrections.h"
 #include "tests/contract/contract_fixture.h"
 #include "tests/contract/contract_settlement.h"
 #include "tests/contract/contract_time.h"

@@ -1,18 +1,27 @@
 // What a RedisStore does while Redis is away, slow or odd, and how it comes back.
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "gtest/gtest.h"
 #include "server/quota/redis_store.h"
 #include "tests/contract/redis_harness.h"
+#include "tests/redis/black_hole_proxy.h"
 
 namespace pingti::quota {
 namespace {
 
 using integration::Scaled;
+using testing_redis::BlackHoleProxy;
 using testing_redis::RedisServer;
+
+// That of the configuration. Where it is not the subject a longer one is used: what a busy machine
+// does is no outage.
+constexpr absl::Duration kBudget = absl::Milliseconds(20);
+constexpr absl::Duration kLongBudget = absl::Seconds(20);
+constexpr absl::Duration kDecisionMax = absl::Milliseconds(25);
 
 const std::string kLevelKey = "test:q1:{tenant:acme}:tenant:acme/class:a";
 const std::string kSlotsKey = kLevelKey + ":calls";
@@ -40,11 +49,11 @@ std::unique_ptr<BucketSet> LocalSet(int64_t tokens) {
 
 class RedisOutage : public ::testing::Test {
  protected:
-  // `timeout`: the budget of an operation.
-  void MakeWorker(absl::Duration timeout = absl::Milliseconds(20),
-                  absl::Duration lease = kSlotLease) {
+  // `timeout`: the budget of an operation; `address`: where Redis seems to be.
+  void MakeWorker(absl::Duration timeout = absl::Seconds(1), absl::Duration lease = kSlotLease,
+                  const std::string& address = "") {
     StoreOfOneWorker::Options options;
-    options.address = redis_.address();
+    options.address = address.empty() ? redis_.address() : address;
     options.timeout = timeout;
     options.store.lease = lease;
     worker_ = std::make_unique<StoreOfOneWorker>(options);
@@ -76,6 +85,50 @@ class RedisOutage : public ::testing::Test {
     change.free_slot = true;
     worker_->store().Apply(change, Now());
   }
+  // What is left of a limit, by Redis: what a share has is less of less.
+  int64_t Left(BucketSet& set, Dimension dimension) {
+    std::optional<Bucket::State> state;
+    worker_->TurnUntil([&] {
+      ReadReply read;
+      base::Signal signal;
+      BucketSet* const sets[] = {&set};
+      worker_->store().Read(sets, Now(), &read, &signal);
+      worker_->TurnUntil([&] { return read.ready; });
+      state = read.states[0][static_cast<int>(dimension)];
+      return state && state->limit == set.limit(dimension)->limit;
+    });
+    return state ? state->remaining : -1;
+  }
+  // Redis does not answer: those who ask wait for their budget and no longer, until it counts as
+  // down; after that nobody waits.
+  void ExpectOnlyTheFirstOnesWait(BucketSet& set, int64_t tokens) {
+    const int64_t timeouts = Failures(telemetry::StoreFailure::kTimeout);
+    absl::Duration shortest = absl::InfiniteDuration();
+    for (int i = 0; i < kStoreFailuresMax; ++i) {
+      const base::Instant before = Now();
+      EXPECT_EQ(Reserve(set, tokens).granted_by, GrantedBy::kLocalShare);
+      EXPECT_GE(Now() - before, kBudget - absl::Milliseconds(1)) << "the budget is used";
+      shortest = std::min(shortest, Now() - before);
+    }
+    // The other ones, too, but a machine that does other things adds to single ones.
+    EXPECT_LE(shortest, kDecisionMax * integration::Slowdown());
+    EXPECT_FALSE(worker_->health().up());
+    EXPECT_EQ(Failures(telemetry::StoreFailure::kTimeout), timeouts + kStoreFailuresMax);
+    // Answered before Reserve() returns.
+    for (int i = 0; i < 1'000; ++i) {
+      ReserveReply reply;
+      base::Signal signal;
+      worker_->store().Reserve(DemandOf(10, set), Now(), &reply, &signal);
+      ASSERT_EQ(reply.state, ReserveReply::State::kGranted);
+      ASSERT_EQ(reply.granted_by, GrantedBy::kLocalShare);
+    }
+  }
+  // Each loss was followed by a return.
+  void ExpectItIsBack() {
+    EXPECT_GE(worker_->stats().went_down.value(), 1);
+    EXPECT_EQ(worker_->stats().came_back.value(), worker_->stats().went_down.value());
+    EXPECT_EQ(worker_->stats().down.value(), 0);
+  }
   int64_t Failures(telemetry::StoreFailure kind) {
     return worker_->stats().failures[static_cast<int>(kind)].value();
   }
@@ -102,42 +155,39 @@ TEST_F(RedisOutage, AStoreThatIsNotThereAtTheStartIsSaidAndFoundLater) {
 }
 
 TEST_F(RedisOutage, APausedStoreCostsEachCallerItsBudgetAndThenNobodyWaits) {
-  MakeWorker();
+  MakeWorker(kBudget);
   Connect();
   const auto set = LocalSet(400'000);
-  ASSERT_EQ(Reserve(*set, 1).granted_by, GrantedBy::kStore);
+  WaitUntilItDecides(*set);
   redis_.Pause();
-  for (int i = 0; i < kStoreFailuresMax; ++i) {
-    const base::Instant before = Now();
-    const ReserveReply reply = Reserve(*set, 1'000);
-    EXPECT_EQ(reply.granted_by, GrantedBy::kLocalShare);
-    EXPECT_GE(Now() - before, absl::Milliseconds(19)) << "the budget is used";
-    EXPECT_LE(Now() - before, absl::Milliseconds(Scaled(integration::Millis(25)).count()));
-  }
-  EXPECT_FALSE(worker_->health().up());
-  EXPECT_EQ(Failures(telemetry::StoreFailure::kTimeout), 3);
-  // Nobody waits: answered before Reserve() returns.
-  for (int i = 0; i < 1'000; ++i) {
-    ReserveReply reply;
-    base::Signal signal;
-    worker_->store().Reserve(DemandOf(10, *set), Now(), &reply, &signal);
-    ASSERT_EQ(reply.state, ReserveReply::State::kGranted);
-    ASSERT_EQ(reply.granted_by, GrantedBy::kLocalShare);
-  }
+  ExpectOnlyTheFirstOnesWait(*set, 1'000);
   redis_.Resume();
   WaitUntilItDecides(*set);
   // The three that came too late gave all back.
-  worker_->TurnUntil([&] {
-    const ReserveReply reply = Reserve(*set, 0);
-    return reply.first_scope[3] && reply.first_scope[3]->remaining >= 400'000 - 1;
-  });
-  EXPECT_EQ(worker_->stats().went_down.value(), 1);
-  EXPECT_EQ(worker_->stats().came_back.value(), 1);
-  EXPECT_EQ(worker_->stats().down.value(), 0);
+  worker_->TurnUntil([&] { return Left(*set, Dimension::kTokensPerDay) == 400'000; });
+  ExpectItIsBack();
+}
+
+TEST_F(RedisOutage, ANetworkThatSwallowsAllIsAnOutageThatEndsByItself) {
+  BlackHoleProxy proxy(redis_.address());
+  MakeWorker(kBudget, kSlotLease, proxy.address());
+  Connect();
+  const auto set = LocalSet(400'000);
+  WaitUntilItDecides(*set);
+  proxy.Swallow();
+  ExpectOnlyTheFirstOnesWait(*set, 1'000);
+  // The connection that says nothing is given up, and the next ones as well.
+  worker_->TurnUntil([&] { return !worker_->store().in_use(); });
+  worker_->TurnUntil([&] { return Failures(telemetry::StoreFailure::kConnection) > 0; });
+  proxy.Release();
+  WaitUntilItDecides(*set);
+  // What arrives now was granted to nobody, and nobody is there to give it back: no more than that.
+  EXPECT_GE(Left(*set, Dimension::kTokensPerDay), 400'000 - kStoreFailuresMax * 1'000);
+  ExpectItIsBack();
 }
 
 TEST_F(RedisOutage, ALateGrantGivesItsSlotBack) {
-  MakeWorker();
+  MakeWorker(kBudget);
   Connect();
   const auto set = SetOf(Limits(1'000, 100), config::StoreDownPolicy::kAllow);
   redis_.Pause();
@@ -145,14 +195,9 @@ TEST_F(RedisOutage, ALateGrantGivesItsSlotBack) {
   redis_.Resume();
   worker_->TurnUntil([&] { return worker_->stats().operations.value() >= 2; });
   WaitUntilItDecides(*set);
-  // What is open now are the zero-token calls of this test itself.
-  ReadReply read;
-  base::Signal signal;
-  BucketSet* const sets[] = {set.get()};
-  worker_->store().Read(sets, Now(), &read, &signal);
-  worker_->TurnUntil([&] { return read.ready; });
-  EXPECT_EQ(read.states[0][3]->remaining, 1'000);
-  EXPECT_EQ(100 - read.states[0][4]->remaining, redis_.Number({"ZCARD", kSlotsKey}));
+  EXPECT_EQ(Left(*set, Dimension::kTokensPerDay), 1'000);
+  // What is open now is the call without tokens of this test itself.
+  EXPECT_EQ(Left(*set, Dimension::kCallsAtOnce), 99);
   EXPECT_EQ(redis_.Number({"ZCARD", kSlotsKey}), 1);
 }
 
@@ -213,7 +258,7 @@ TEST_F(RedisOutage, WhatTheShareGrantedIsSettledThereAlsoAfterTheReturn) {
 }
 
 TEST_F(RedisOutage, ALostConnectionWithCallersCountsAtOnce) {
-  MakeWorker(absl::Seconds(1));
+  MakeWorker(kLongBudget);
   Connect();
   const auto set = LocalSet(400);
   redis_.Pause();
@@ -224,7 +269,7 @@ TEST_F(RedisOutage, ALostConnectionWithCallersCountsAtOnce) {
   const base::Instant before = Now();
   redis_.Kill();
   worker_->TurnUntil([&] { return reply.state != ReserveReply::State::kPending; });
-  EXPECT_LT(Now() - before, absl::Milliseconds(900)) << "it need not wait for its budget";
+  EXPECT_LT(Now() - before, kLongBudget / 2) << "it need not wait for its budget";
   EXPECT_EQ(reply.granted_by, GrantedBy::kLocalShare);
   EXPECT_FALSE(worker_->health().up());
   EXPECT_EQ(Failures(telemetry::StoreFailure::kConnection), 1);
@@ -244,7 +289,7 @@ TEST_F(RedisOutage, AnIdleConnectionThatIsClosedIsMadeAgainWithoutAWord) {
 }
 
 TEST_F(RedisOutage, AStoreThatRefusesToWriteIsDownUntilItTakesWritesAgain) {
-  MakeWorker(absl::Seconds(1));
+  MakeWorker();
   Connect();
   const auto set = LocalSet(400);
   redis_.Ask({"REPLICAOF", "127.0.0.1", "1"});  // a replica is read-only
@@ -258,7 +303,7 @@ TEST_F(RedisOutage, AStoreThatRefusesToWriteIsDownUntilItTakesWritesAgain) {
 }
 
 TEST_F(RedisOutage, WhatIsNotOursInTheKeyIsAFailureAndNotACrash) {
-  MakeWorker(absl::Seconds(1));
+  MakeWorker();
   Connect();
   const auto set = LocalSet(400);
   redis_.Ask({"SET", kLevelKey, "somebody else's"});
@@ -269,14 +314,14 @@ TEST_F(RedisOutage, WhatIsNotOursInTheKeyIsAFailureAndNotACrash) {
 }
 
 TEST_F(RedisOutage, LeasesAreRenewedAndThoseOfTheDeadRunOut) {
-  MakeWorker(absl::Seconds(1), absl::Milliseconds(600));
+  const absl::Duration lease = absl::Milliseconds(integration::Slowdown() > 1 ? 3'000 : 1'500);
+  MakeWorker(kLongBudget, lease);
   Connect();
   const auto set = SetOf(Limits(1'000'000, 3), config::StoreDownPolicy::kLocal);
   const ReserveReply held = Reserve(*set, 1);
   ASSERT_EQ(held.granted_by, GrantedBy::kStore);
   // Of a replica that has died: nobody renews it.
-  const std::vector<std::string> time = redis_.Ask({"TIME"});
-  const int64_t end_us = std::stoll(time[0]) * 1'000'000 + std::stoll(time[1]) + 600'000;
+  const int64_t end_us = redis_.NowUs() + absl::ToInt64Microseconds(lease);
   redis_.Ask({"ZADD", kSlotsKey, std::to_string(end_us), "dead-1"});
   redis_.Ask({"ZADD", kSlotsKey, std::to_string(end_us), "dead-2"});
   EXPECT_EQ(Reserve(*set, 1).refusal->dimension, Dimension::kCallsAtOnce);
@@ -285,9 +330,16 @@ TEST_F(RedisOutage, LeasesAreRenewedAndThoseOfTheDeadRunOut) {
     second = Reserve(*set, 1);
     return second.state == ReserveReply::State::kGranted;
   });
-  // Two of three: the first one is still there after several times its lease.
+  // Two of three: the first one is still there after more than its lease.
   const base::Instant before = Now();
-  worker_->TurnUntil([&] { return Now() - before > absl::Milliseconds(1'500); });
+  base::Instant last = before;
+  absl::Duration longest;
+  worker_->TurnUntil([&] {
+    longest = std::max(longest, Now() - last);
+    last = Now();
+    return last - before > 1.5 * lease;
+  });
+  if (longest > lease / 2) GTEST_SKIP() << "this machine has stood still for " << longest;
   EXPECT_EQ(Reserve(*set, 1).first_scope[4]->remaining, 0);
   Settle(*set, held, 1, 0);
   Settle(*set, second, 1, 0);
@@ -297,7 +349,7 @@ TEST_F(RedisOutage, LeasesAreRenewedAndThoseOfTheDeadRunOut) {
 }
 
 TEST_F(RedisOutage, ARestartedStoreLearnsTheOpenCallsAgain) {
-  MakeWorker(absl::Seconds(1));
+  MakeWorker();
   Connect();
   const auto set = SetOf(Limits(1'000'000, 500), config::StoreDownPolicy::kLocal);
   constexpr int kCalls = 250;  // more than one batch
@@ -312,7 +364,7 @@ TEST_F(RedisOutage, ARestartedStoreLearnsTheOpenCallsAgain) {
 }
 
 TEST_F(RedisOutage, ChangesThatAreLostAreCounted) {
-  MakeWorker(absl::Seconds(1));
+  MakeWorker();
   Connect();
   const auto set = SetOf(Limits(1'000, 5), config::StoreDownPolicy::kLocal);
   const ReserveReply held = Reserve(*set, 100);
@@ -326,7 +378,7 @@ TEST_F(RedisOutage, ChangesThatAreLostAreCounted) {
 }
 
 TEST_F(RedisOutage, WhatIsSettledLastArrivesAlsoWhenTheWorkerEnds) {
-  MakeWorker(absl::Seconds(1));
+  MakeWorker();
   Connect();
   const auto set = SetOf(Limits(1'000, 5), config::StoreDownPolicy::kLocal);
   const ReserveReply held = Reserve(*set, 100);

@@ -14,6 +14,7 @@ namespace pingti::quota {
 namespace {
 
 constexpr size_t kHeldMax = 32;
+constexpr int64_t kNotBeforeUsMax = 3'600'000'000;
 
 // Takes a number apart.
 class Bits {
@@ -175,9 +176,14 @@ class Run {
     ModelLimit* limit = model_[index].limits[dimension].get();
     if (limit == nullptr) return;
     const int64_t remaining = bits->Below(limit->bucket.capacity() + 2) - 1;
-    limit->bucket.Correct(remaining, harness_.Now().micros());
+    // Debt has room for more than two windows and what calls may take on top.
+    int64_t not_before_us = 0;
+    if (bits->Chance(2)) {
+      not_before_us = std::min(bits->Below(limit->bucket.window_us() / 8), kNotBeforeUsMax);
+    }
+    limit->bucket.Correct(remaining, not_before_us, harness_.Now().micros());
     harness_.store().Correct(*sets_[index], static_cast<Dimension>(dimension), remaining,
-                             harness_.Now());
+                             absl::Microseconds(not_before_us), harness_.Now());
   }
 
   void Reserve(int64_t tokens, int scopes) {

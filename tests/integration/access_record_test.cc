@@ -18,10 +18,7 @@ constexpr char kAnswerCanary[] = "You said";  // in every answer of the simulate
 class AccessRecordTest : public WorldTest<AccessRecordTest> {
  public:
   static WorldOptions MakeOptions() {
-    return {.timeouts =
-                "{connect: 2s, first_token: 500ms, silence: 500ms, content_gap: 500ms, "
-                "total: 1s}",
-            .provider_key = kProviderKey};
+    return {.timeouts = Timeouts(Millis(1000), Millis(2000)), .provider_key = kProviderKey};
   }
 
  protected:

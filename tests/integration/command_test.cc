@@ -67,9 +67,9 @@ TEST_F(CommandTest, ExitCodesTellErrorsApart) {
   const Ended cut = RunCommand({"chat", "--model", "chat", "Hi [sim:fault=18]"});
   EXPECT_EQ(cut.code, 9);
   EXPECT_THAT(cut.errors, HasSubstr("answer incomplete"));
-  for (int i = 0; i < 5; ++i) {
-    EXPECT_EQ(RunCommand({"chat", "--model", "chat", "Hi"}, "tiny").code, 0);
-  }
+  // Without starting a program for each: one comes back every 12 s.
+  const client::Client tiny = world().Client("tiny");
+  for (int i = 0; i < 5; ++i) EXPECT_TRUE(tiny.Generate(Ask("Hi")).ok());
   EXPECT_EQ(RunCommand({"chat", "--model", "chat", "Hi"}, "tiny").code, 5);
 }
 

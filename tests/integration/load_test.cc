@@ -33,9 +33,10 @@ class LoadStream {
     v1::StreamCompletionRequest request;
     // Late enough that all have begun before the first one ends.
     const std::string first_token = std::to_string(Slowdown() == 1 ? 1'000 : 5'000);
+    const std::string interval = std::to_string(Slowdown() == 1 ? 50 : 200);
     *request.mutable_spec() =
         Ask("Stream number " + std::to_string(number) + ".[sim:first_token_ms=" + first_token +
-            ",chunk_interval_ms=50,chunks=20]");
+            ",chunk_interval_ms=" + interval + ",chunks=20]");
     reader_ = stub.AsyncStreamCompletion(&context_, request, queue, this);
   }
 

@@ -19,6 +19,9 @@ namespace {
 
 constexpr int64_t kNsPerMs = 1'000'000;
 constexpr int kLookAgainMs = 2;
+// For reading what a program wrote before it ended. A child that it left behind may keep the
+// streams open for longer.
+constexpr Millis kLastWordsMax(2000);
 
 int64_t DeadlineNs(Millis timeout) { return upstream::MonotonicNs() + timeout.count() * kNsPerMs; }
 
@@ -60,6 +63,8 @@ double Slowdown() {
 Millis Scaled(Millis time) {
   return Millis(static_cast<int64_t>(static_cast<double>(time.count()) * Slowdown()));
 }
+
+std::string ScaledText(Millis time) { return std::to_string(Scaled(time).count()) + "ms"; }
 
 Process::Process(std::vector<std::string> arguments, const Environment& environment) {
   int output[2];
@@ -106,11 +111,13 @@ std::optional<int> Process::Wait(Millis timeout) {
     poll(&wait, 1, static_cast<int>(std::max<int64_t>(0, left_ms)));
     close(ended);
   }
-  const std::lock_guard<std::mutex> lock(mu_);
+  std::unique_lock<std::mutex> lock(mu_);
   if (ended_) return ended_;
   int status = 0;
   if (waitpid(pid_, &status, WNOHANG) != pid_) return std::nullopt;
   ended_ = WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+  changed_.wait_until(lock, std::chrono::steady_clock::now() + Scaled(kLastWordsMax),
+                      [this] { return output_.closed && errors_.closed; });
   return ended_;
 }
 

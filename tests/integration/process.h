@@ -30,6 +30,8 @@ using Millis = std::chrono::milliseconds;
 // Sanitizer builds set it.
 double Slowdown();
 Millis Scaled(Millis time);
+// The same as the configuration writes it: `1500ms`.
+std::string ScaledText(Millis time);
 
 // Longest wait for something that is going to happen.
 inline Millis WaitMax() { return Scaled(std::chrono::seconds(20)); }
@@ -47,7 +49,8 @@ class Process {
   pid_t pid() const { return pid_; }
   void Signal(int number);
 
-  // The exit code; minus the number of the signal that ended it; nothing: it still runs.
+  // The exit code; minus the number of the signal that ended it; nothing: it still runs. When it
+  // has ended, all that it wrote is in Output() and Errors().
   std::optional<int> Wait(Millis timeout);
 
   // The first line of standard output (or error) for which `matches` is true, waiting for it.

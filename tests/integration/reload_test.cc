@@ -33,6 +33,12 @@ std::vector<std::string> Outcomes(const std::string& log) {
   return lines;
 }
 
+// A knob: so many chunks, 60 ms after each other.
+std::string SlowChunks(int chunks) {
+  return " [sim:chunks=" + std::to_string(chunks) +
+         ",chunk_interval_ms=" + std::to_string(Scaled(Millis(60)).count()) + "]";
+}
+
 // `text` with the only `from` in it replaced.
 std::string Replaced(std::string text, const std::string& from, const std::string& to) {
   const size_t at = text.find(from);
@@ -106,7 +112,7 @@ TEST_F(ReloadTest, ABadFileChangesNothing) {
   EXPECT_EQ(world_.RequestsLeft("tiny"), 9);
   // World::Stop() would take the errors in the log for the server's own.
   world_.server().process().Signal(SIGTERM);
-  EXPECT_EQ(world_.server().process().Wait(WaitMax()), 0);
+  EXPECT_EQ(world_.server().process().Wait(WaitMax() * 2), 0);
   stopped_ = true;
 }
 
@@ -142,12 +148,15 @@ TEST_F(ReloadTest, TenantsKeysAndModelsComeAndGo) {
 
 TEST_F(ReloadTest, CallsInFlightGoOnAsTheyBegan) {
   constexpr int kStreams = 5;  // the tenant's limit
-  const std::string knobs = " [sim:chunk_interval_ms=40,chunks=50]";
-  std::vector<std::future<Streamed>> streams;
+  const std::string knobs = SlowChunks(50);
+  std::vector<std::string> prompts;
   std::vector<std::string> expected;
   for (int i = 0; i < kStreams; ++i) {
-    const std::string prompt = "Stream " + std::to_string(i) + knobs;
-    expected.push_back(world_.provider().AnswerTo(prompt));
+    prompts.push_back("Stream " + std::to_string(i) + knobs);
+    expected.push_back(world_.provider().AnswerTo(prompts[i]));
+  }
+  std::vector<std::future<Streamed>> streams;
+  for (const std::string& prompt : prompts) {
     streams.push_back(std::async(std::launch::async, [this, prompt] {
       return ReadAll(world_.Client("tiny").Stream(Ask(prompt)));
     }));
@@ -171,7 +180,7 @@ TEST_F(ReloadTest, CallsInFlightGoOnAsTheyBegan) {
 TEST_F(ReloadTest, SlotsOfCallsThatBeganBeforeComeBack) {
   ASSERT_THAT(Reload(Replaced(world_.config(), kTiny, "calls_at_once: 1")), HasSubstr(kDone));
   auto running = std::async(std::launch::async, [&] {
-    return ReadAll(world_.Client("tiny").Stream(Ask("Slow [sim:chunk_interval_ms=40,chunks=40]")));
+    return ReadAll(world_.Client("tiny").Stream(Ask("Slow" + SlowChunks(50))));
   });
   ASSERT_TRUE(Eventually([&] { return world_.provider().Stat("in_flight") == 1; }));
   ASSERT_THAT(Reload(Replaced(world_.config(), kTiny, "calls_at_once: 2")), HasSubstr(kDone));
@@ -205,7 +214,7 @@ TEST_F(ReloadTest, WhatTakesARestartIsKeptAndNamed) {
 
 TEST(ReloadWhileDrainingTest, IsIgnored) {
   WorldOptions options;
-  options.server = "{drain_delay: 2s}";
+  options.server = "{drain_delay: 1m}";
   World world(options);
   Process& process = world.server().process();
   process.Signal(SIGTERM);
@@ -213,7 +222,8 @@ TEST(ReloadWhileDrainingTest, IsIgnored) {
       [](std::string_view line) { return line.find("draining") != line.npos; }));
   process.Signal(SIGHUP);
   EXPECT_TRUE(world.Client().Generate(Ask("Hello")).ok());
-  EXPECT_EQ(process.Wait(WaitMax()), 0);
+  process.Signal(SIGTERM);  // ends the delay
+  EXPECT_EQ(process.Wait(WaitMax() * 2), 0);
   EXPECT_THAT(Outcomes(process.Errors()), testing::IsEmpty());
 }
 

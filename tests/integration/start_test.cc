@@ -88,7 +88,7 @@ TEST(StartTest, MetricsPortInUse) {
 }
 
 TEST(StartTest, AddressesThatAreNone) {
-  for (const char* address : {"nonsense", "127.0.0.1", "127.0.0.1:99999", ":1", "256.1.1.1:0"}) {
+  for (const char* address : {"nonsense", "127.0.0.1", "127.0.0.1:99999", ":1", "192.0.2.1:0"}) {
     for (const char* flag : {"--grpc", "--metrics"}) {
       const Ended run = RunToEnd(
           {ServerBinary(), "--config", WriteFile("pingti.yaml", kSmallConfig), flag, address,

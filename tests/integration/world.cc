@@ -17,6 +17,8 @@ limits: $LIMITS$
 timeouts: $TIMEOUTS$
 features: $FEATURES$
 estimation: {output_tokens_default: 64}
+# One attempt, and nothing rests: what failover adds has tests of its own.
+routing: {attempts_max: 1, breaker_failures: 1000, refused_key_for: 0s, lost_provider_for: 0s, rate_limited_for_max: 0s}
 providers:
   - {name: simulated, dialect: openai, base_url: "$URL$", no_key: true}
   - {name: keyed, dialect: openai, base_url: "$URL$", api_key: "$PROVIDER_KEY$"}
@@ -75,6 +77,13 @@ void AddDelta(const v1::StreamDelta& delta, Streamed* all) {
 }
 
 }  // namespace
+
+std::string Timeouts(Millis each, Millis total) {
+  const std::string time = ScaledText(each);
+  const std::string all = ScaledText(total);
+  return "{connect: " + all + ", first_token: " + time + ", silence: " + time +
+         ", content_gap: " + time + ", total: " + all + "}";
+}
 
 DeadPort::DeadPort() : fd_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
   sockaddr_in address{};

@@ -23,12 +23,16 @@
 
 namespace pingti::integration {
 
+// Timeouts of a provider for the configuration, scaled: `total` for connecting and for all of an
+// answer, `each` for the other three.
+std::string Timeouts(Millis each, Millis total);
+
 // Parts of the configuration, in YAML's flow style.
 struct WorldOptions {
   std::string server = "{}";
   std::string limits = "{}";
   // Of every provider but that of `hasty`.
-  std::string timeouts = "{first_token: 20s, silence: 20s, content_gap: 20s, total: 60s}";
+  std::string timeouts = Timeouts(Millis(20'000), Millis(60'000));
   std::string features = "{}";
   std::string provider_key = "provider-key-of-the-test";
   std::vector<std::string> provider_arguments;

@@ -161,4 +161,10 @@ int64_t RedisServer::Number(const std::vector<std::string>& words) {
   return std::strtoll(Ask(words).at(0).c_str(), nullptr, 10);
 }
 
+int64_t RedisServer::NowUs() {
+  const std::vector<std::string> time = Ask({"TIME"});
+  return std::strtoll(time.at(0).c_str(), nullptr, 10) * 1'000'000 +
+         std::strtoll(time.at(1).c_str(), nullptr, 10);
+}
+
 }  // namespace pingti::testing_redis

@@ -1,9 +1,9 @@
 // A redis-server of the test's own: empty, in memory only, on a unix socket or a free port, and
 // gone with the test.
 //
-// Thread-safety: Ask() and Numbers() from one thread at a time; the rest as Process. Errors: a
-// server that does not start, or a command that it refuses, ends the test binary with what was
-// said.
+// Thread-safety: Ask(), Number() and NowUs() from one thread at a time; the rest as Process.
+// Errors: a server that does not start, or a command that it refuses, ends the test binary with
+// what was said.
 #pragma once
 
 #include <cstdint>
@@ -45,6 +45,8 @@ class RedisServer {
   // The answer, with arrays flattened; numbers are in decimal, nil is "(nil)". Waits for it.
   std::vector<std::string> Ask(const std::vector<std::string>& words);
   int64_t Number(const std::vector<std::string>& words);
+  // Its clock, in microseconds.
+  int64_t NowUs();
 
  private:
   bool TryStart();

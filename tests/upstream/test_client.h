@@ -16,9 +16,17 @@
 #include <string_view>
 #include <vector>
 
+#include "tests/integration/process.h"
+
 namespace pingti::upstream {
 
-inline constexpr int kDeadlineMs = 20'000;
+// Milliseconds, as many times more as the provider may be slower here.
+inline int ScaledMs(int ms) {
+  return static_cast<int>(integration::Scaled(integration::Millis(ms)).count());
+}
+
+// For what is going to happen.
+inline const int kDeadlineMs = ScaledMs(20'000);
 
 // A JSON value that a test looks into without asking first: what is missing, or of another type, is
 // a null whose text is "(none)" and whose numbers are kNoNumber, so that a comparison fails. (Not

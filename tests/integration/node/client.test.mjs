@@ -15,6 +15,7 @@ import { startPrograms } from './programs.mjs';
 const SLOWDOWN = Math.max(1, Number(process.env.PINGTI_TEST_SLOWDOWN ?? 1));
 const WAIT_MS = 20_000 * SLOWDOWN;
 const ABORT_MS = 100 * SLOWDOWN;
+const ABORT_TRIES = 3;
 const MIB = 1 << 20;
 
 const definitions = loadSync(
@@ -46,7 +47,9 @@ after(async () => {
 const provider = (path, options) =>
   fetch(`http://127.0.0.1:${programs.provider.port}${path}`, options);
 
-beforeEach(() => provider('/sim/reset', { method: 'POST' }));
+const forgetRequests = () => provider('/sim/reset', { method: 'POST' });
+
+beforeEach(forgetRequests);
 
 const ask = (prompt) =>
   ({ model: 'chat', messages: [{ role: 'ROLE_USER', parts: [{ text: prompt }] }] });
@@ -102,9 +105,19 @@ async function waitForDisconnect() {
   const end = Date.now() + WAIT_MS;
   while (Date.now() < end) {
     const [request] = await (await provider('/sim/requests?last=1')).json();
-    if (request.disconnect_ns !== 0) return request.disconnect_ns / 1e6;
+    if (request && request.disconnect_ns !== 0) return request.disconnect_ns / 1e6;
   }
   return assert.fail('the provider never saw a disconnect');
+}
+
+// The best of a few tries: a machine that is busy elsewhere says nothing about the server.
+async function assertAbortsSoon(abortedAfterMs) {
+  const took = [];
+  do {
+    await forgetRequests();
+    took.push(await abortedAfterMs());
+  } while (Math.min(...took) >= ABORT_MS && took.length < ABORT_TRIES);
+  assert.ok(Math.min(...took) < ABORT_MS, `aborted after ${took.join(', ')} ms`);
 }
 
 const nowMs = () => Number(process.hrtime.bigint()) / 1e6;
@@ -139,7 +152,7 @@ test('Chinese text', async () => {
   assert.equal(textOf(events), answer.choices[0].text);
 });
 
-test('cancel after the first response', async () => {
+test('cancel after the first response', () => assertAbortsSoon(async () => {
   const call = stream(ask('Endless [sim:chunk_interval_ms=20,chunks=3000]'));
   let cancelled = 0;
   call.once('data', () => {
@@ -148,18 +161,16 @@ test('cancel after the first response', async () => {
   });
   const error = await new Promise((resolve) => { call.on('error', resolve); });
   assert.equal(error.code, grpc.status.CANCELLED);
-  const took = await waitForDisconnect() - cancelled;
-  assert.ok(took < ABORT_MS, `aborted after ${took} ms`);
-});
+  return await waitForDisconnect() - cancelled;
+}));
 
-test('deadline of a slow answer', async () => {
-  const ms = 400 * SLOWDOWN;
+test('deadline of a slow answer', () => assertAbortsSoon(async () => {
+  const ms = 1000 * SLOWDOWN;
   const due = nowMs() + ms;
   const { error } = await unary(ask('Slow [sim:latency_ms=60000]'), { ms });
   assert.equal(error.code, grpc.status.DEADLINE_EXCEEDED);
-  const late = await waitForDisconnect() - due;
-  assert.ok(late < ABORT_MS, `aborted ${late} ms after the deadline`);
-});
+  return await waitForDisconnect() - due;
+}));
 
 test('an image of 5 MB passes', async () => {
   const spec = ask('What is this?');

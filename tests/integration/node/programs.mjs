@@ -12,7 +12,9 @@ class Program {
   static async start(name, args, pattern, env = {}) {
     const program = new Program();
     const stdio = ['ignore', 'pipe', 'pipe'];
-    program.child = spawn(join(BIN, name), args, { stdio, env: { ...process.env, ...env } });
+    // The kernel ends it when this process ends, however that happens.
+    program.child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', join(BIN, name), ...args],
+                          { stdio, env: { ...process.env, ...env } });
     program.ended = once(program.child, 'exit');
     program.errors = '';
     program.child.stderr.on('data', (data) => { program.errors += data; });

@@ -1,7 +1,8 @@
 """Every query of the dashboard and of the alerts, on a real Prometheus that scrapes a live server
 with the simulated provider behind it.
 
-Environment: PINGTI_SOURCE, the repository; PINGTI_BUILD, the build tree with bin/.
+Environment: PINGTI_SOURCE, the repository; PINGTI_BUILD, the build tree with bin/;
+PINGTI_TEST_SLOWDOWN, how much slower than a release build the programs may be.
 """
 
 import json
@@ -25,7 +26,9 @@ BIN = pathlib.Path(os.environ["PINGTI_BUILD"]) / "bin"
 DASHBOARD = json.loads((SOURCE / "deploy" / "dashboards" / "pingti.json").read_text())
 RULES = SOURCE / "deploy" / "alerts" / "pingti.rules.yaml"
 
-QUERY_SECONDS = 60  # until all queries have data
+SLOWDOWN = float(os.environ.get("PINGTI_TEST_SLOWDOWN", "1"))
+QUERY_SECONDS = 60 * SLOWDOWN  # until all queries have data
+CALL_SECONDS = 60 * SLOWDOWN
 POLL_SECONDS = 0.2
 
 CONFIG = """
@@ -63,7 +66,7 @@ def make_key():
 def get(port, path, **parameters):
     url = f"http://127.0.0.1:{port}{path}?{urllib.parse.urlencode(parameters)}"
     try:
-        with urllib.request.urlopen(url, timeout=10) as answer:
+        with urllib.request.urlopen(url, timeout=10 * SLOWDOWN) as answer:
             return answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.read().decode()  # Prometheus explains a bad query in the body
@@ -114,8 +117,8 @@ class Traffic(threading.Thread):
 
     def _call(self, key, arguments):
         return subprocess.run(
-            [BIN / "pingti", "chat", *arguments], capture_output=True, text=True, timeout=60,
-            stdin=subprocess.DEVNULL,
+            [BIN / "pingti", "chat", *arguments], capture_output=True, text=True,
+            timeout=CALL_SECONDS, stdin=subprocess.DEVNULL,
             env={**os.environ, "PINGTI_TARGET": f"127.0.0.1:{self._port}",
                  "PINGTI_API_KEY": self._keys[key]})
 

@@ -1,13 +1,16 @@
 """Starts programs that say on a line of their output where they listen, and stops them."""
 
 import collections
+import os
 import queue
 import re
 import subprocess
 import threading
 import time
 
-START_SECONDS = 60
+SLOWDOWN = float(os.environ.get("PINGTI_TEST_SLOWDOWN", "1"))
+START_SECONDS = 60 * SLOWDOWN
+STOP_SECONDS = 30 * SLOWDOWN
 LINES_MAX = 200  # of a program's last output, for messages
 
 
@@ -18,8 +21,10 @@ class Program:
         self.command = command
         self._lines = queue.Queue()
         self._last = collections.deque(maxlen=LINES_MAX)
-        self._process = subprocess.Popen(command, env=env, text=True, stdin=subprocess.DEVNULL,
-                                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        # The kernel ends it with the thread that starts it, however that ends: the main one.
+        self._process = subprocess.Popen(
+            ["setpriv", "--pdeathsig", "KILL", "--", *command], env=env, text=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         try:
@@ -58,7 +63,7 @@ class Program:
         """Ends it; the exit code."""
         self._process.terminate()
         try:
-            code = self._process.wait(timeout=30)
+            code = self._process.wait(timeout=STOP_SECONDS)
         except subprocess.TimeoutExpired:
             self._process.kill()
             code = self._process.wait()

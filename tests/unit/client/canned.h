@@ -17,7 +17,7 @@ inline grpc::Status StatusWith(grpc::StatusCode code, const std::string& message
   google::rpc::Status rich;
   rich.set_code(code);
   rich.set_message(message);
-  for (const auto* detail : details) rich.add_details()->PackFrom(*detail);
+  for (const auto* detail : details) (void)rich.add_details()->PackFrom(*detail);
   return grpc::Status(code, message, rich.SerializeAsString());
 }
 

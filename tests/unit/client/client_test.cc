@@ -88,8 +88,7 @@ TEST(Client, DoesNotRetry) {
 TEST(Client, DeadlineEndsACallThatHangs) {
   ServerDouble server;
   server.generate_hangs = true;
-  const auto answer =
-      Connect(server).Generate(Spec(), {.deadline = std::chrono::milliseconds(200)});
+  const auto answer = Connect(server).Generate(Spec(), {.deadline = std::chrono::seconds(2)});
   ASSERT_FALSE(answer.ok());
   EXPECT_EQ(answer.error().code, grpc::StatusCode::DEADLINE_EXCEEDED);
   server.WaitForCancel();

@@ -163,7 +163,7 @@ TEST_F(RunTest, AnAnswerThatBreaksOffIsNeverReportedAsComplete) {
 
 TEST_F(RunTest, DeadlineHasItsOwnExitCode) {
   server_.streams = {{.events = {Started("01J")}, .hang = true}};
-  EXPECT_EQ(Pingti({"chat", "--deadline", "200ms", "hi"}), kExitDeadline);
+  EXPECT_EQ(Pingti({"chat", "--deadline", "2s", "hi"}), kExitDeadline);
   EXPECT_EQ(err(), "pingti: deadline exceeded [request 01J]\n");
 }
 

@@ -122,6 +122,14 @@ quota:
               Contains("quota.redis: on: the limits are those of all replicas together"));
 }
 
+TEST(QuotaTest, OneReplicaOnASharedStoreIsSaidAloud) {
+  const auto said = Contains(StartsWith("quota.replicas: WARNING: 1 although quota.redis is on"));
+  EXPECT_THAT(Good("quota: {redis: {address: 'r:1'}}\n").notes, said);
+  EXPECT_THAT(Good("quota: {redis: {address: 'r:1'}, replicas: 1}\n").notes, said);
+  EXPECT_THAT(Good("quota: {redis: {address: 'r:1'}, replicas: 2}\n").notes, Not(said));
+  EXPECT_THAT(Good("quota: {redis: {address: ''}, replicas: 1}\n").notes, Not(said));
+}
+
 TEST(QuotaTest, WithoutAnAddressTheStoreIsOff) {
   const LoadResult empty = Good(
       "quota: {redis: {address: '${R:-}', username: '${U:-}', password: '${P:-}'}, "

@@ -262,10 +262,66 @@ TEST(ShippedConfigTest, HasTheTiersOfMid2024) {
   }
   for (const Tier& tier : config.tiers) {
     EXPECT_EQ(tier.classes.size(), 10u) << tier.name;
-    EXPECT_FALSE(tier.verified) << tier.name;
     EXPECT_TRUE(tier.limits("yi-large-rag") == tier.limits("yi-large")) << tier.name;
     EXPECT_TRUE(tier.limits("yi-vision") == tier.limits("yi-large")) << tier.name;
     EXPECT_TRUE(tier.limits("yi-medium-200k") == tier.limits("yi-large-turbo")) << tier.name;
+  }
+}
+
+// OpenAI published its rows; nobody has seen such a table of 01.AI.
+TEST(ShippedConfigTest, SaysWhichRowsOfTheTiersAreVerified) {
+  const auto result = Load(kShipped, {{"YI_API_KEY", "k"}});
+  ASSERT_TRUE(result.ok()) << result.status();
+  for (const Tier& tier : result->config.tiers) {
+    for (const auto& [model_class, row] : tier.classes) {
+      EXPECT_EQ(row.verified, model_class.starts_with("gpt-")) << tier.name << " " << model_class;
+    }
+    EXPECT_EQ(tier.other_classes.verified, false) << tier.name;
+    EXPECT_FALSE(tier.verified) << tier.name;
+    EXPECT_THAT(tier.source, HasSubstr("openai-cookbook, examples/data/oai_docs/tier-"))
+        << tier.name;
+  }
+}
+
+constexpr char kTwoModels[] =
+    "\nproviders: [{name: p, dialect: openai, base_url: 'http://h', no_key: true}]\n"
+    "models: [{name: m, provider: p, context_tokens: 1}, "
+    "{name: n, provider: p, context_tokens: 1}]\n";
+
+// A row that says nothing is as verified as its tier.
+TEST(TierRowTest, IsVerifiedAsItsTierUnlessItSaysOtherwise) {
+  const auto result = LoadFromString(std::string(R"(
+tiers:
+- {name: T, verified: true, source: a page, classes: {m: {}, n: {verified: false}}}
+- name: U
+  classes: {m: {requests_per_minute: 5}, n: {verified: true}}
+  other_classes: {verified: true}
+)") + kTwoModels,
+                                     "t.yaml", {});
+  ASSERT_TRUE(result.ok()) << result.status();
+  const std::vector<Tier>& tiers = result->config.tiers;
+  EXPECT_EQ(tiers[0].limits("m").verified, true);
+  EXPECT_EQ(tiers[0].limits("n").verified, false);
+  EXPECT_EQ(tiers[0].limits("other").verified, true);
+  EXPECT_EQ(tiers[0].source, "a page");
+  EXPECT_EQ(tiers[1].limits("m").verified, false);
+  EXPECT_EQ(tiers[1].limits("n").verified, true);
+  EXPECT_EQ(tiers[1].limits("other").verified, true);
+  EXPECT_FALSE(tiers[1].verified);
+  // It is no limit.
+  EXPECT_TRUE(tiers[0].limits("m") == tiers[0].limits("n"));
+}
+
+TEST(TierRowTest, TenantsAndKeysHaveNothingToVerify) {
+  const std::string record = "a:" + std::string(64, 'd');
+  const std::string tier = std::string("tiers: [{name: T}]\n") + kTwoModels;
+  const std::string tenant = "tenants:\n- {name: t, tier: T, keys: [{record: '" + record + "'";
+  for (const std::string& end : {std::string(", limits: {verified: true}}]}\n"),
+                                 std::string("}], limits: {classes: {m: {verified: true}}}}\n"),
+                                 std::string("}], limits: {other_classes: {verified: true}}}\n")}) {
+    const auto result = LoadFromString(tier + tenant + end, "t.yaml", {});
+    EXPECT_THAT(std::string(result.status().message()), HasSubstr("verified: is not known here"))
+        << end;
   }
 }
 

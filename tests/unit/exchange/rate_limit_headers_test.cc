@@ -137,17 +137,17 @@ TEST(CountRefusalTest, CountsByDimensionAndApartWhatNeverFits) {
   quota::Refusal refusal;
   refusal.wait = absl::Seconds(1);
   refusal.dimension = quota::Dimension::kRequestsPerMinute;
-  CountRefusal(refusal, stats);
+  CountRefusal(refusal, false, stats);
   refusal.dimension = quota::Dimension::kTokensPerMinute;
-  CountRefusal(refusal, stats);
-  CountRefusal(refusal, stats);
+  CountRefusal(refusal, false, stats);
+  CountRefusal(refusal, false, stats);
   refusal.wait = absl::InfiniteDuration();
-  CountRefusal(refusal, stats);
+  CountRefusal(refusal, false, stats);
   EXPECT_EQ(stats.refused[0].value(), 1);
   EXPECT_EQ(stats.refused[1].value(), 2);
   EXPECT_EQ(stats.too_large.value(), 1);
   refusal.store_down = true;
-  CountRefusal(refusal, stats);
+  CountRefusal(refusal, false, stats);
   EXPECT_EQ(stats.store_down.value(), 1);
   EXPECT_EQ(stats.too_large.value(), 1);
 }
@@ -215,6 +215,64 @@ TEST_F(ProviderLimitsTest, WhatIsNoNumberIsPassedOver) {
       Read({{"x-ratelimit-remaining-requests", "-1"}, {"x-ratelimit-remaining-tokens", "12 or so"}})
           .empty());
   EXPECT_TRUE(Read({}).empty());
+}
+
+// When there is something again of what the headers say is used up.
+class ProviderResetTest : public ProviderLimitsTest {
+ protected:
+  absl::Duration NotBefore(std::string_view reset, std::string_view limit = "500",
+                           std::string_view remaining = "0") {
+    auto transfer = transport_.Start({}, signal_);
+    transport_.exchanges().back()->Header(
+        200, {{"x-ratelimit-limit-requests", std::string(limit)},
+              {"x-ratelimit-remaining-requests", std::string(remaining)},
+              {"x-ratelimit-reset-requests", std::string(reset)}});
+    const auto found = ReadProviderLimits(*transfer, set_);
+    EXPECT_EQ(found.size(), 1u);
+    return found.empty() ? absl::InfiniteDuration() : found[0].not_before;
+  }
+};
+
+TEST_F(ProviderResetTest, AnEmptyBucketHasItsFirstUnitBeforeItIsFull) {
+  EXPECT_EQ(NotBefore("1m0s"), absl::Milliseconds(120));  // 60 s / 500
+  EXPECT_EQ(NotBefore("59.88s"), absl::ZeroDuration());
+  EXPECT_EQ(NotBefore("59.95s"), absl::Milliseconds(70));
+  EXPECT_EQ(NotBefore("1m30s"), absl::Milliseconds(30'120));  // it is in debt
+}
+
+TEST_F(ProviderResetTest, TheSizeIsTheProvidersWhereItIsTold) {
+  EXPECT_EQ(NotBefore("60s", "3"), absl::Seconds(20));
+  EXPECT_EQ(NotBefore("60s", ""), absl::Milliseconds(120));
+  EXPECT_EQ(NotBefore("60s", "0"), absl::Minutes(1));
+}
+
+TEST_F(ProviderResetTest, OfTheDayItIsTheDaysWindow) {
+  EXPECT_EQ(NotBefore("24h0m0s", "10000"), absl::Milliseconds(8'640));
+}
+
+TEST_F(ProviderResetTest, OfAFixedWindowOnlyItsEndIsKnown) {
+  EXPECT_EQ(NotBefore("17s"), absl::Seconds(17));
+  EXPECT_EQ(NotBefore("17"), absl::Seconds(17));
+  EXPECT_EQ(NotBefore("640ms"), absl::Milliseconds(640));
+}
+
+TEST_F(ProviderResetTest, RoundingIsNoReasonToWait) {
+  EXPECT_EQ(NotBefore("59"), absl::ZeroDuration());
+}
+
+TEST_F(ProviderResetTest, IsNoLongerThanTheWindow) {
+  EXPECT_EQ(NotBefore("5h0m0s"), absl::Minutes(1));
+}
+
+TEST_F(ProviderResetTest, SaysNothingWhileSomethingIsLeft) {
+  EXPECT_EQ(NotBefore("17s", "500", "1"), absl::ZeroDuration());
+}
+
+TEST_F(ProviderResetTest, WhatIsNoDurationIsPassedOver) {
+  for (const char* reset : {"", "soon", "-5s", "0s", "0", "inf", "1721491200",
+                            "2024-07-20T16:00:00Z", "25h0m0s", "99999999999999999999"}) {
+    EXPECT_EQ(NotBefore(reset), absl::ZeroDuration()) << reset;
+  }
 }
 
 }  // namespace

@@ -116,6 +116,37 @@ TEST(BucketSetTest, AdjustingSaysHowTheDebtOfTheMinuteHasChanged) {
   EXPECT_EQ(Left(set, Dimension::kTokensPerDay), 880);
 }
 
+TEST(BucketSetTest, RequestsPerMinuteHoldCallsBackWhereTheyAreLimited) {
+  config::ClassLimits limits;
+  limits.calls_at_once = 5;
+  EXPECT_FALSE(BucketSet("s", limits).HoldingDimension());
+  limits.tokens_per_day = 1'000;
+  EXPECT_EQ(BucketSet("s", limits).HoldingDimension(), Dimension::kTokensPerDay);
+  limits.tokens_per_minute = 100;
+  EXPECT_EQ(BucketSet("s", limits).HoldingDimension(), Dimension::kTokensPerMinute);
+  limits.requests_per_minute = 3;
+  EXPECT_EQ(BucketSet("s", limits).HoldingDimension(), Dimension::kRequestsPerMinute);
+}
+
+TEST(BucketSetTest, WhatNeverRefusesHoldsNothingBack) {
+  const BucketSet set("s", Limits(config::Limit(3, 0, true), 100));
+  EXPECT_EQ(set.HoldingDimension(), Dimension::kTokensPerMinute);
+  const BucketSet zero("s", Limits(config::Limit(0, 0, true), config::Limit(100, 0, true)));
+  EXPECT_FALSE(zero.HoldingDimension());
+}
+
+TEST(BucketSetTest, ABurstOfTheLocalShareIsAtLeastOne) {
+  BucketSet::Options options;
+  options.replicas = 4;
+  const BucketSet set("s", Limits(config::Limit(100, 2), config::Limit(3, 2)), options);
+  const BucketSet& share = *set.local_share();
+  EXPECT_EQ(share.limit(Dimension::kRequestsPerMinute)->limit, 25);
+  EXPECT_EQ(share.limit(Dimension::kRequestsPerMinute)->burst, 1);
+  // But a share of 0 is none.
+  EXPECT_EQ(share.limit(Dimension::kTokensPerMinute)->limit, 0);
+  EXPECT_TRUE(share.closed());
+}
+
 TEST(BucketSetTest, TheLocalShareIsRoundedDown) {
   config::ClassLimits limits = Limits(10, config::Limit(1'000, 100));
   limits.calls_at_once = 2;

@@ -1,5 +1,6 @@
 #include "server/quota/bucket.h"
 
+#include <algorithm>
 #include <atomic>
 #include <thread>
 #include <vector>
@@ -13,6 +14,8 @@ base::Instant At(absl::Duration since_start) {
   return base::Instant::FromNanos(1'000'000'000'000) + since_start;
 }
 const base::Instant kStart = At(absl::ZeroDuration());
+// A correction that says no time.
+constexpr absl::Duration kAtOnce = absl::ZeroDuration();
 
 // Waits of 0 mean that it fitted.
 absl::Duration Take(Bucket& bucket, int64_t amount, base::Instant now) {
@@ -276,15 +279,49 @@ TEST(BucketTest, ABurstIsAllThatItHolds) {
 
 TEST(BucketTest, CorrectingOnlyLowers) {
   Bucket bucket(100, absl::Minutes(1));
-  bucket.Correct(30, kStart);
+  bucket.Correct(30, kAtOnce, kStart);
   EXPECT_EQ(bucket.Read(kStart).remaining, 30);
-  bucket.Correct(90, kStart);
+  bucket.Correct(90, kAtOnce, kStart);
   EXPECT_EQ(bucket.Read(kStart).remaining, 30);
-  bucket.Correct(-7, kStart);
+  bucket.Correct(-7, kAtOnce, kStart);
   EXPECT_EQ(bucket.Read(kStart).remaining, 0);
   bucket.Adjust(40, kStart);
-  bucket.Correct(0, kStart);
+  bucket.Correct(0, kAtOnce, kStart);
   EXPECT_EQ(bucket.Read(kStart).remaining, -40);
+}
+
+TEST(BucketTest, HoldingBackEndsToTheMicrosecond) {
+  Bucket bucket(500, absl::Minutes(1));
+  bucket.Correct(1, absl::Seconds(20), kStart);
+  EXPECT_EQ(Take(bucket, 1, kStart), absl::Seconds(20));
+  EXPECT_EQ(Take(bucket, 1, At(absl::Microseconds(19'999'999))), absl::Microseconds(1));
+  EXPECT_EQ(bucket.Read(At(absl::Seconds(20))).remaining, 1);
+  EXPECT_FALSE(bucket.Take(1, At(absl::Seconds(20))).has_value());
+  // A shorter one does not let anybody go earlier.
+  bucket.Correct(500, absl::Milliseconds(1), At(absl::Seconds(20)));
+  EXPECT_EQ(Take(bucket, 1, At(absl::Seconds(20))), absl::Milliseconds(120));
+}
+
+TEST(BucketTest, HoldingBackRoundsUpToTheMicrosecond) {
+  Bucket bucket(500, absl::Minutes(1));
+  bucket.Correct(1, absl::Nanoseconds(200'000'001), kStart);
+  EXPECT_EQ(Take(bucket, 1, kStart), absl::Microseconds(200'001));
+}
+
+TEST(BucketTest, HoldingBackNeverOverflows) {
+  for (const int64_t limit :
+       {int64_t{1}, int64_t{18'764'998}, int64_t{18'764'999}, kBucketLimitMax}) {
+    for (const absl::Duration window : {absl::Milliseconds(1), absl::Minutes(1), absl::Hours(24)}) {
+      if (window == absl::Milliseconds(1) && limit == kBucketLimitMax) continue;
+      Bucket bucket(limit, window);
+      bucket.Correct(0, absl::InfiniteDuration(), kStart);
+      bucket.Correct(0, absl::InfiniteDuration(), At(absl::Seconds(-5)));
+      const absl::Duration wait = Take(bucket, 1, kStart);
+      EXPECT_GE(wait, std::min(kNotBeforeMax, 3 * window)) << limit << " per " << window;
+      EXPECT_LE(wait, std::max(kNotBeforeMax, window) + absl::Seconds(1)) << limit << " " << window;
+      EXPECT_FALSE(bucket.Take(1, kStart + wait).has_value());
+    }
+  }
 }
 
 TEST(BucketTest, AnHeirKeepsWhatIsUsed) {
@@ -311,7 +348,7 @@ TEST(BucketTest, WhatIsDoneToItAfterwardsArrivesAtTheHeir) {
   EXPECT_EQ(old.Read(kStart).remaining, 80);
   EXPECT_EQ(old.Read(kStart).limit, 1'000);
   EXPECT_TRUE(old.Test(81, kStart).has_value());
-  old.Correct(10, kStart);
+  old.Correct(10, kAtOnce, kStart);
   EXPECT_EQ(heir.Read(kStart).remaining, 10);
   // Who asks the first one twice removed gets there, too.
   Bucket last(2'000, absl::Minutes(1));

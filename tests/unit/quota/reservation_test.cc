@@ -21,7 +21,7 @@ class RecordingStore final : public QuotaStore {
   void Read(std::span<BucketSet* const> /*scopes*/, base::Instant /*now*/, ReadReply* /*reply*/,
             base::Signal* /*signal*/) override {}
   void Correct(BucketSet& /*scope*/, Dimension /*dimension*/, int64_t /*remaining*/,
-               base::Instant /*now*/) override {}
+               absl::Duration /*not_before*/, base::Instant /*now*/) override {}
 
   std::vector<Change> changes;
   base::Instant last;
@@ -46,7 +46,7 @@ class ReservationTest : public ::testing::Test {
     reply.state = ReserveReply::State::kGranted;
     reply.id = ++id_;
     reply.granted_by = GrantedBy::kLocalShare;
-    reply.shadow_refusals = 2;
+    reply.shadow_by_scope = {2, 4};
     return Reservation(store_, demand_, reply, clock_, dropped_);
   }
   base::Instant now() const { return clock_.MonotonicNow(); }
@@ -79,7 +79,7 @@ TEST_F(ReservationTest, TheEndSaysWhatWasGrantedByWhomAndAsWhat) {
   EXPECT_EQ(end.demand.scope_count, 1);
   EXPECT_EQ(end.demand.scopes[0], &set_);
   EXPECT_EQ(end.granted_by, GrantedBy::kLocalShare);
-  EXPECT_EQ(end.shadow_refusals, 2);
+  EXPECT_EQ(end.shadow_by_scope, (ShadowByScope{2, 4}));
   EXPECT_EQ(end.tokens, -250);
   EXPECT_FALSE(end.give_request_back);
   EXPECT_TRUE(end.free_slot);

@@ -27,7 +27,10 @@ AccessRecord Sample() {
                              .failed = true,
                              .failure_class = model::FailureClass::kOverloaded,
                              .upstream_status = 529,
-                             .duration = absl::Milliseconds(20)});
+                             .duration = absl::Milliseconds(20),
+                             .next = "next_key",
+                             .bytes_in = 61,
+                             .key = "second"});
   record.attempts.push_back(
       {.provider = "yi", .upstream_model = "yi-large", .duration = absl::Microseconds(1500250)});
   record.usage = {.input_tokens = 10,
@@ -61,7 +64,8 @@ TEST(AccessRecord, IsOneLineOfJson) {
             R"({"time":"2024-06-25T07:20:05.007Z","record":"call","request_id":"req-1",)"
             R"("tenant":"acme","key":"k3y","method":"stream","model":"gpt-4o","provider":"yi",)"
             R"("upstream_model":"yi-large","code":"OK","attempts":[{"provider":"yi",)"
-            R"("upstream_model":"yi-large","class":"overloaded","status":529,"ms":20.0},)"
+            R"("upstream_model":"yi-large","key":"second","class":"overloaded","status":529,)"
+            R"("ms":20.0,"bytes":61,"next":"next_key"},)"
             R"({"provider":"yi","upstream_model":"yi-large","ms":1500.25}],)"
             R"("usage":{"input_tokens":10,"output_tokens":200,"reasoning_tokens":50,)"
             R"("source":"measured"},"chunks":42,"bytes_in":512,"bytes_out":2048,)"
@@ -106,7 +110,7 @@ TEST(AccessRecord, IsBounded) {
   for (int i = 0; i < 1000; ++i) record.request_id += "平";
   for (int i = 0; i < 100; ++i) {
     record.labels[std::to_string(i) + std::string(1000, 'k')] = std::string(1000, 'v');
-    record.attempts.push_back({.provider = std::string(1000, 'p')});
+    record.attempts.push_back({.provider = std::string(1000, 'p'), .key = std::string(1000, 'n')});
   }
   std::string line;
   WriteJson(record, &line);

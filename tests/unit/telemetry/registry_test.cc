@@ -49,6 +49,8 @@ TEST(Registry, GivesTheSameObjectForTheSameLabels) {
             &registry.worker(1).Quotas({"acme", "", "gpt-4o"}));
   EXPECT_EQ(&registry.worker(1).Attempts({"yi", "yi-large"}),
             &registry.worker(1).Attempts({"yi", "yi-large"}));
+  EXPECT_EQ(&registry.worker(1).Provider({"yi"}), &registry.worker(1).Provider({"yi"}));
+  EXPECT_NE(&registry.worker(1).Provider({"yi"}), &registry.worker(1).Provider({"openai"}));
 }
 
 TEST(Registry, KeepsReferencesValidWhileItGrows) {
@@ -152,7 +154,6 @@ TEST(Registry, ShowsAttemptsQuotasAndWorkers) {
   attempts.failures[static_cast<int>(model::FailureClass::kCut)].Add(2);
   attempts.bytes_in.Add(4096);
   QuotaStats& quotas = registry.worker(0).Quotas({"acme", "", "gpt-4o"});
-  quotas.refused[1].Add();
   quotas.settled_tokens.Add(77);
   // What the worker that saw it last says, and what has been refilled since: a day's limit hardly.
   const int64_t now_us = base::SystemClock().MonotonicNow().micros();
@@ -173,8 +174,6 @@ TEST(Registry, ShowsAttemptsQuotasAndWorkers) {
   const std::string tpm = bucket + R"(,dimension="tokens_per_minute"})";
   const std::string rpm = bucket + R"(,dimension="requests_per_minute"})";
   const std::string tpd = bucket + R"(,dimension="tokens_per_day"})";
-  EXPECT_EQ(samples.at("pingti_quota_refusals_total" + tpm), 1);
-  EXPECT_EQ(samples.at("pingti_quota_refusals_total" + rpm), 0);
   EXPECT_EQ(samples.at("pingti_quota_limit" + tpd), 1'000);
   EXPECT_NEAR(samples.at("pingti_quota_remaining" + tpd), -250, 1);
   EXPECT_NEAR(samples.at("pingti_quota_used_ratio" + tpd), 1.25, 0.001);
@@ -186,6 +185,101 @@ TEST(Registry, ShowsAttemptsQuotasAndWorkers) {
   EXPECT_EQ(samples.at(R"(pingti_calls_in_flight{worker="0"})"), 0);
   EXPECT_EQ(samples.at(R"(pingti_calls_in_flight{worker="1"})"), 4);
   EXPECT_EQ(samples.at("pingti_calls_cancelled_total"), 3);
+}
+
+TEST(Registry, TellsWhoseLimitRefused) {
+  Registry registry(2);
+  registry.worker(0).Quotas({"acme", "", "gpt-4o"}).refused[1].Add();
+  registry.worker(1).Quotas({"acme", "", "gpt-4o"}).refused_by_key[1].Add(2);
+  registry.worker(1).Quotas({"", "yi", "yi-large"}).refused[0].Add(4);
+  const auto samples = Samples(registry.Text());
+  const std::string acme =
+      R"(pingti_quota_refusals_total{tenant="acme",provider="",model_class="gpt-4o",dimension=)";
+  EXPECT_EQ(samples.at(acme + R"("tokens_per_minute",scope="tenant"})"), 1);
+  EXPECT_EQ(samples.at(acme + R"("tokens_per_minute",scope="key"})"), 2);
+  EXPECT_EQ(samples.at(acme + R"("requests_per_minute",scope="tenant"})"), 0);
+  EXPECT_EQ(samples.count(acme + R"("requests_per_minute",scope="key"})"), 0u);
+  EXPECT_EQ(samples.at(R"(pingti_quota_refusals_total{tenant="",provider="yi",)"
+                       R"(model_class="yi-large",dimension="requests_per_minute",)"
+                       R"(scope="provider"})"),
+            4);
+}
+
+TEST(Registry, ShowsDebtUntilItIsRefilled) {
+  Registry registry(1);
+  QuotaStats& quotas = registry.worker(0).Quotas({"acme", "", "gpt-4o"});
+  const int64_t now_us = base::SystemClock().MonotonicNow().micros();
+  quotas.levels[1].Note(60'000, 60'000, -30'000, now_us - 600'000'000);  // long ago
+  quotas.levels[3].Note(1'000, 1'000, -250, now_us);
+  quotas.levels[4].Note(10, 10, -3, now_us - 600'000'000);  // no clock gives slots back
+  quotas.overrun_tokens.Add(31'000);
+  const auto samples = Samples(registry.Text());
+  const std::string labels = R"({tenant="acme",provider="",model_class="gpt-4o")";
+  const std::string debt = "pingti_quota_debt" + labels + ",dimension=";
+  EXPECT_EQ(samples.at(debt + R"("tokens_per_minute"})"), 0);
+  EXPECT_NEAR(samples.at(debt + R"("tokens_per_day"})"), 250, 1);
+  EXPECT_EQ(samples.at(debt + R"("calls_at_once"})"), 3);
+  EXPECT_EQ(samples.count(debt + R"("requests_per_minute"})"), 0u);
+  EXPECT_EQ(samples.at("pingti_quota_overrun_tokens_total" + labels + "}"), 31'000);
+}
+
+TEST(Registry, ShowsTheLineAndTheLongestExpectedWaitInIt) {
+  Registry registry(3);
+  const QuotaLabels labels{"acme", "", "gpt-4o"};
+  registry.worker(0).Quotas(labels).waiting.Add(2);
+  registry.worker(0).Quotas(labels).waiting_tokens.Add(700);
+  registry.worker(0).Quotas(labels).expected_wait_ms.Set(1'250);
+  registry.worker(1).Quotas(labels).waiting.Add(1);
+  registry.worker(1).Quotas(labels).waiting_tokens.Add(300);
+  registry.worker(1).Quotas(labels).expected_wait_ms.Set(400);
+  registry.worker(2).Quotas(labels).expected_wait_ms.Set(9'000);  // nobody waits there any more
+  const std::string series = R"({tenant="acme",provider="",model_class="gpt-4o"})";
+  auto samples = Samples(registry.Text());
+  EXPECT_EQ(samples.at("pingti_quota_waiting" + series), 3);
+  EXPECT_EQ(samples.at("pingti_quota_waiting_tokens" + series), 1'000);
+  EXPECT_EQ(samples.at("pingti_quota_expected_wait_seconds" + series), 1.25);
+  registry.worker(0).Quotas(labels).waiting.Sub(2);
+  registry.worker(1).Quotas(labels).waiting.Sub(1);
+  samples = Samples(registry.Text());
+  EXPECT_EQ(samples.at("pingti_quota_expected_wait_seconds" + series), 0);
+}
+
+TEST(Registry, AddsUpWhatTheWorkersThinkOfProviders) {
+  Registry registry(2);
+  for (int i = 0; i < 2; ++i) {
+    AttemptStats& attempts = registry.worker(i).Attempts({"yi", "yi-large"});
+    attempts.attempts.Add(3);
+    attempts.retries.Add(1);
+    attempts.breaker_opened.Add(5);
+    ProviderStats& provider = registry.worker(i).Provider({"yi"});
+    provider.keys_benched.Add(i);
+    provider.out.Set(1);
+    provider.outs.Add(2);
+    provider.retries_denied.Add(4);
+  }
+  registry.worker(1).Attempts({"yi", "yi-large"}).breaker_open.Set(1);
+  const auto samples = Samples(registry.Text());
+  const std::string target = R"({provider="yi",upstream_model="yi-large"})";
+  EXPECT_EQ(samples.at("pingti_upstream_attempts_total" + target), 6);
+  EXPECT_EQ(samples.at("pingti_upstream_retries_total" + target), 2);
+  EXPECT_EQ(samples.at("pingti_upstream_breaker_opened_total" + target), 10);
+  EXPECT_EQ(samples.at("pingti_upstream_breakers_open" + target), 1);
+  EXPECT_EQ(samples.at(R"(pingti_provider_keys_benched{provider="yi"})"), 1);
+  EXPECT_EQ(samples.at(R"(pingti_provider_out{provider="yi"})"), 2);
+  EXPECT_EQ(samples.at(R"(pingti_provider_outs_total{provider="yi"})"), 4);
+  EXPECT_EQ(samples.at(R"(pingti_provider_retries_denied_total{provider="yi"})"), 8);
+}
+
+// A label set that is one too many has no scope of its own.
+TEST(Registry, SharesOneObjectPastTheBoundOfQuotas) {
+  Registry registry(1, /*series_max=*/1);
+  registry.worker(0).Quotas({"a", "", "m"});
+  registry.worker(0).Quotas({"b", "", "m"}).refused[0].Add();
+  registry.worker(0).Quotas({"", "yi", "m"}).refused[0].Add();
+  EXPECT_EQ(Samples(registry.Text())
+                .at(R"(pingti_quota_refusals_total{tenant="other",provider="other",)"
+                    R"(model_class="other",dimension="requests_per_minute",scope="other"})"),
+            2);
 }
 
 TEST(Registry, SharesOneObjectPastTheBound) {

@@ -27,11 +27,24 @@ inline void TouchEverything(Registry& registry) {
   attempts.bytes_in.Add(1000);
   attempts.estimate_ratio.Observe(1.5);
   attempts.input_factor.Set(1'100);
+  attempts.retries.Add();
+  attempts.breaker_opened.Add();
+  attempts.breaker_open.Set(1);
+  ProviderStats& provider = worker.Provider({"yi"});
+  provider.keys_benched.Add();
+  provider.out.Set(1);
+  provider.outs.Add();
+  provider.retries_denied.Add();
   QuotaStats& quotas = worker.Quotas({"acme", "", "gpt-4o"});
   quotas.admitted.Add();
   for (Counter& refused : quotas.refused) refused.Add();
+  for (Counter& refused : quotas.refused_by_key) refused.Add();
   for (Counter& refused : quotas.shadow_refused) refused.Add();
   for (QuotaLevel& level : quotas.levels) level.Note(60, 60, 12, 0);
+  quotas.overrun_tokens.Add(100);
+  quotas.waiting.Add();
+  quotas.waiting_tokens.Add(500);
+  quotas.expected_wait_ms.Set(1'500);
 }
 
 }  // namespace pingti::telemetry
