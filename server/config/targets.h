@@ -141,7 +141,8 @@ struct Routing {
   absl::Duration lost_provider_for = absl::Hours(1);
   // A key that is rate limited rests for as long as the provider says, but no longer than this.
   absl::Duration rate_limited_for_max = absl::Minutes(10);
-  // A target that fails so often in a row is out of use for `breaker_open_for`, times the failed
+  // A target that fails so often in a row, or in half of at least four times as many attempts
+  // within 10 s, is out of use for `breaker_open_for`, times the failed
   // probes, up to `breaker_open_for_max`.
   int breaker_failures = 5;  // 1 to 1,000
   absl::Duration breaker_open_for = absl::Seconds(30);

@@ -125,7 +125,10 @@ model::CallError QuotaError(const quota::Refusal& refusal, int place) {
   model::CallError error;
   if (refusal.store_down) {
     error.reason = model::ErrorReason::kQuotaUnavailable;
-    error.message = "the quotas cannot be checked now, and the tier admits nothing then";
+    error.message = "the quotas cannot be checked now";
+    if (refusal.scope->when_store_is_down() == config::StoreDownPolicy::kDeny) {
+      error.message += ", and the tier admits nothing then";
+    }
     error.retry_delay = refusal.wait;
     return error;
   }

@@ -8,6 +8,8 @@ namespace {
 
 using model::FailureClass;
 
+// 5 failures in a row, or half of at least 20 attempts, open a breaker by default.
+constexpr int kAttemptsPerFailure = 4;
 // Share of the newest attempt in the smoothed latency.
 constexpr double kNewestShare = 0.2;
 
@@ -50,6 +52,7 @@ void HealthBook::Prune() {
 BreakerOptions BreakerOptionsOf(const config::Routing& routing) {
   BreakerOptions options;
   options.failures_in_a_row = routing.breaker_failures;
+  options.attempts_min = kAttemptsPerFailure * routing.breaker_failures;
   options.open_for = routing.breaker_open_for;
   options.open_for_max = std::max(routing.breaker_open_for, routing.breaker_open_for_max);
   return options;

@@ -170,6 +170,7 @@ void Collector::AddQuotas(Families* out) const {
 
 void Collector::AddQuotaStore(Families* out) const {
   std::vector<const WorkerStats*> workers;
+  workers.reserve(workers_.size());
   for (const auto& worker : workers_) workers.push_back(&std::as_const(*worker).worker());
   const WorkerSpan all(workers);
   const auto add = [&](Family family, auto read) {

@@ -18,7 +18,9 @@ timeouts: $TIMEOUTS$
 features: $FEATURES$
 estimation: {output_tokens_default: 64}
 # One attempt, and nothing rests: what failover adds has tests of its own.
-routing: {attempts_max: 1, breaker_failures: 1000, refused_key_for: 0s, lost_provider_for: 0s, rate_limited_for_max: 0s}
+routing:
+  {attempts_max: 1, breaker_failures: 1000, refused_key_for: 0s, lost_provider_for: 0s,
+   rate_limited_for_max: 0s}
 providers:
   - {name: simulated, dialect: openai, base_url: "$URL$", no_key: true}
   - {name: keyed, dialect: openai, base_url: "$URL$", api_key: "$PROVIDER_KEY$"}

@@ -1,4 +1,4 @@
-"""`./dev run` as a person uses it on a new machine: what it says, what it leaves behind, how it ends.
+"""`./dev run` as a person uses it on a new machine: what it says and leaves behind, how it ends.
 
 It serves what is built and builds nothing: ctest runs after the build, perhaps beside others.
 
@@ -80,7 +80,8 @@ class DevRun:
 
     def starts(self):
         """Whether it serves, after a while."""
-        return eventually(lambda: self.serves() or self.process.poll() is not None) and self.serves()
+        eventually(lambda: self.serves() or self.process.poll() is not None)
+        return self.serves()
 
     def processes(self):
         """Ids of all that belongs to it, also of what it has forgotten."""

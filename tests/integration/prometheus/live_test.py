@@ -32,6 +32,9 @@ CALL_SECONDS = 60 * SLOWDOWN
 POLL_SECONDS = 0.2
 
 CONFIG = """
+routing:  # one attempt each, and nothing rests: so what was called is what is counted
+  {{attempts_max: 1, breaker_failures: 1000, refused_key_for: 0s, lost_provider_for: 0s,
+    rate_limited_for_max: 0s}}
 providers:
   - {{name: simulated, dialect: openai, base_url: "http://127.0.0.1:{provider}/v1", no_key: true}}
 models:

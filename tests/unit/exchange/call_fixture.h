@@ -2,8 +2,8 @@
 //
 // One tenant `acme` on tier Tier1; `gpt-4o` is an alias of `yi-large` at provider `yi`. A plain
 // call (Ask()) reserves kReserved tokens: 7 of prompt and 100 of output. Tests change `config_`
-// before the first call. Timers of calls are real ones of the loop, but what they decide by is the
-// fake clock: After() moves it and wakes the calls, as an expired timer would.
+// before the first call. Timers of calls are real ones of the loop, but decide by the fake clock:
+// After() moves it and wakes the calls, as an expired timer would.
 #pragma once
 
 #include <event2/event.h>
@@ -15,7 +15,6 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "server/exchange/call.h"
 #include "server/exchange/runtime.h"
@@ -26,6 +25,7 @@
 #include "tests/fakes/fake_random.h"
 #include "tests/fakes/recording_sink.h"
 #include "tests/fakes/scripted_transport.h"
+#include "tests/unit/exchange/provider_bytes.h"
 
 namespace pingti::exchange::testing {
 
@@ -35,37 +35,6 @@ inline constexpr int64_t kRequestLimit = 10;
 inline constexpr int64_t kTokenLimit = 10'000;
 inline constexpr int64_t kInputTokens = 7;
 inline constexpr int64_t kReserved = 107;
-
-// Bytes of the provider.
-inline std::string Event(std::string_view json) { return "data: " + std::string(json) + "\n\n"; }
-inline std::string Chunk(std::string_view text) {
-  return Event(R"({"id":"c-1","model":"yi-large-0613","choices":[{"index":0,"delta":{"content":")" +
-               std::string(text) + R"("}}]})");
-}
-inline std::string ReasoningChunk(std::string_view text) {
-  return Event(R"({"choices":[{"index":0,"delta":{"reasoning_content":")" + std::string(text) +
-               R"("}}]})");
-}
-inline std::string UsageChunk(int64_t input, int64_t output) {
-  return Event(absl::StrCat(R"({"choices":[],"usage":{"prompt_tokens":)", input,
-                            R"(,"completion_tokens":)", output, R"(,"total_tokens":)",
-                            input + output, "}}"));
-}
-inline const std::string kStop =
-    Event(R"({"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]})");
-inline const std::string kDone = Event("[DONE]");
-inline const std::map<std::string, std::string> kEventStream = {
-    {"content-type", "text/event-stream"}};
-inline const std::map<std::string, std::string> kJson = {{"content-type", "application/json"}};
-
-// A whole answer; `usage` is a member with a comma before it, or nothing.
-inline std::string WholeAnswer(std::string_view text, std::string_view usage) {
-  return R"({"id":"c-1","model":"yi-large-0613","choices":[{"index":0,"message":)"
-         R"({"role":"assistant","content":")" +
-         std::string(text) + R"("},"finish_reason":"stop"}])" + std::string(usage) + "}";
-}
-inline const std::string kUsage30 =
-    R"(,"usage":{"prompt_tokens":10,"completion_tokens":20,"total_tokens":30})";
 
 // One call and where its answer goes.
 struct Running {
@@ -111,11 +80,11 @@ class CallFixture : public ::testing::Test {
     tenant.keys.push_back({"acme", std::string(hash.begin(), hash.end())});
     config_.server.calls_in_flight_max = 100;
     // What is tried again, and what rests after a failure, has tests of its own.
-    config_.routing.attempts_max = 1;
-    config_.routing.breaker_failures = 1'000;
-    config_.routing.refused_key_for = absl::ZeroDuration();
-    config_.routing.lost_provider_for = absl::ZeroDuration();
-    config_.routing.rate_limited_for_max = absl::ZeroDuration();
+    config_.routing = {.attempts_max = 1,
+                       .refused_key_for = {},
+                       .lost_provider_for = {},
+                       .rate_limited_for_max = {},
+                       .breaker_failures = 1'000};
     config_.limits.answer_bytes_max = 100'000;
   }
 

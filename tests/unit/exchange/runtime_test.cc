@@ -31,7 +31,8 @@ TEST(RuntimeTest, HasHeadersForEachProviderThatIsOn) {
   ASSERT_TRUE(made.ok());
   EXPECT_NE((*made)->keys(config->providers[0]).at(0).headers, nullptr);
   EXPECT_NE((*made)->keys(config->providers[2]).at(0).headers, nullptr);
-  EXPECT_NE((*made)->keys(config->providers[0]).at(0).headers, (*made)->keys(config->providers[2]).at(0).headers);
+  EXPECT_NE((*made)->keys(config->providers[0]).at(0).headers,
+            (*made)->keys(config->providers[2]).at(0).headers);
 }
 
 TEST(RuntimeTest, RefusesAKeyThatWouldStartAnotherHeader) {

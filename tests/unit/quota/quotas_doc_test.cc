@@ -168,7 +168,7 @@ TEST_F(QuotasDocTest, EveryCheckedTableHasItsTest) {
   std::set<std::string> names;
   for (const auto& [name, table] : tables_) names.insert(name);
   EXPECT_EQ(names, (std::set<std::string>{"waits", "trace", "reservations", "settlements",
-                                          "reloads", "shares", "numbers"}));
+                                          "reloads", "delays", "shares", "numbers"}));
 }
 
 TEST_F(QuotasDocTest, Waits) {
@@ -276,6 +276,18 @@ TEST_F(QuotasDocTest, Reloads) {
     BucketSet after("tenant:acme/class:gpt-4o", TokensPerMinute(NumberOrNone(row[2])));
     after.Adopt(before, kNow);
     EXPECT_EQ(Left(after, Dimension::kTokensPerMinute, kNow), NumberOrNone(row[3])) << Shown(row);
+  }
+}
+
+TEST_F(QuotasDocTest, Delays) {
+  for (const Row& row : TableOf("delays").rows) {
+    Bucket bucket(Number(row[0]), row[1] == "day" ? absl::Hours(24) : absl::Minutes(1));
+    ASSERT_FALSE(bucket.Take(Number(row[2]), kNow)) << Shown(row);
+    bucket.Correct(1, Time(row[3]), kNow);
+    const absl::Duration wait = Time(row[4]);
+    EXPECT_EQ(bucket.Test(1, kNow), wait) << Shown(row);
+    EXPECT_TRUE(bucket.Test(1, kNow + (wait - absl::Microseconds(1)))) << Shown(row);
+    EXPECT_FALSE(bucket.Take(1, kNow + wait)) << Shown(row);
   }
 }
 
