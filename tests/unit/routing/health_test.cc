@@ -307,7 +307,7 @@ TEST(BreakerOptionsTest, ComeFromTheConfiguration) {
   EXPECT_EQ(options.open_for, absl::Seconds(4));
   EXPECT_EQ(options.open_for_max, absl::Seconds(5));
   EXPECT_EQ(options.failure_share, 0.5);
-  EXPECT_EQ(options.attempts_min, 20);
+  EXPECT_EQ(options.attempts_min, 12);
 }
 
 TEST(BreakerOptionsTest, TheMaximumIsNeverBelowTheFirstTime) {
