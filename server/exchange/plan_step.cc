@@ -20,6 +20,9 @@ constexpr absl::Duration kPauseMax = absl::Seconds(5);
 // wanted form of the answer behind all others.
 constexpr int kPreferred = -1'000;
 constexpr int kLastResort = 1'000;
+// Once a provider has failed a call, its other models come after those of other providers: what is
+// wrong there is seldom one model.
+constexpr int kHasFailed = 10'000;
 
 bool Drops(const routing::Target& target, std::string_view field) {
   for (const auto* fields :
@@ -162,11 +165,13 @@ routing::Next Call::Judge(const model::Failure& failure) {
     option.excluded = true;
     if (next == Next::kSameTarget) may_come_back_ |= uint32_t{1} << t;
   }
-  if (failure.failure_class == model::FailureClass::kContextTooLong) {
-    for (size_t i = 0; i < options_.size(); ++i) {
-      const config::Model& other = *series_->targets[i].target->model;
-      if (other.context_tokens <= target_->model->context_tokens) options_[i].excluded = true;
-    }
+  const bool of_context = failure.failure_class == model::FailureClass::kContextTooLong;
+  const bool of_model = of_context || failure.failure_class == model::FailureClass::kModelNotFound;
+  for (size_t i = 0; i < options_.size(); ++i) {
+    const routing::Target& other = *series_->targets[i].target;
+    const bool is_larger = other.model->context_tokens > target_->model->context_tokens;
+    if (of_context && !is_larger) options_[i].excluded = true;
+    if (!of_model && other.provider == target_->provider) options_[i].priority += kHasFailed;
   }
   return next;
 }

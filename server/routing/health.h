@@ -60,7 +60,10 @@ struct TargetHealth {
 
   // Higher is worse: how long an attempt is likely to take here, with those that are under way.
   // Failures in a row count like answers that take a second more each.
-  double Load() const { return (latency_seconds + failures_in_a_row) * (1.0 + in_flight); }
+  double Load() const {
+    constexpr double kLeastSeconds = 1e-3;  // also of a target that nobody has tried yet
+    return (kLeastSeconds + latency_seconds + failures_in_a_row) * (1.0 + in_flight);
+  }
 
   Breaker breaker;
   RecentTimes first_token;     // of streams

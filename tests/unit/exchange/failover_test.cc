@@ -82,6 +82,31 @@ TEST_F(FailoverTest, TheNextTargetAnswersWhereTheFirstFails) {
   ExpectAllQuiet();
 }
 
+TEST_F(FailoverTest, AnotherProviderComesBeforeAnotherModelOfTheOneThatFailed) {
+  config::Model medium = config_.models[0];
+  medium.name = medium.upstream_model = "yi-medium";
+  config_.models.push_back(medium);
+  config_.aliases[0].targets = {{"yi-large", 0}, {"yi-medium", 1}, {"gpt-4o", 2}};
+  Running& running = StartUnary();
+  exchange().Error(TransportError::kConnect);
+  EXPECT_EQ(url(), "http://openai.test/v1/chat/completions");
+  exchange().Answer(500, kJson, kServerError);
+  EXPECT_EQ(url(), "http://yi.test/v1/chat/completions");
+  EXPECT_THAT(exchange().request().body, HasSubstr(R"("model":"yi-medium")"));
+  Succeed();
+  ExpectServedBy(running, "yi", 3);
+}
+
+TEST_F(FailoverTest, AModelThatIsNotThereLeadsToTheNextInOrder) {
+  config::Model medium = config_.models[0];
+  medium.name = medium.upstream_model = "yi-medium";
+  config_.models.push_back(medium);
+  config_.aliases[0].targets = {{"yi-large", 0}, {"yi-medium", 1}, {"gpt-4o", 2}};
+  StartUnary();
+  exchange().Answer(404, kJson, R"({"error":{"message":"no","code":"model_not_found"}})");
+  EXPECT_THAT(exchange().request().body, HasSubstr(R"("model":"yi-medium")"));
+}
+
 TEST_F(FailoverTest, AStreamStartsAgainAsLongAsNothingWasSent) {
   Running& running = StartStream();
   exchange().Header(200, kEventStream);
