@@ -189,6 +189,7 @@ base::Task<void> Call::LookBehind(const Wanted& wanted, Taken* taken) {
   quota::ReadReply read;
   worker_.quota_store().Read(wanted.demand.all(), worker_.clock().MonotonicNow(), &read, &signal_);
   while (!read.ready) co_await signal_.Wait();
+  if (read.store_down) co_return;  // the tier decides, not who is ahead
   taken->reply.first_scope = read.states[0];
   taken->refusal = RefusalBehindOthers(wanted.demand, read.states, ahead);
   if (!taken->refusal) co_return;
