@@ -267,12 +267,12 @@ class CancelTest : public testing::Test {
     ExpectUsage(record, phase);
   }
 
-  // All that a call shows whose deadline has passed; `due_ns` is the caller's. `told`: the caller
-  // listened until then.
-  static std::string LacksDeadline(int64_t due_ns, const Phase& phase, const char* method,
-                                   const client::Error& error, bool told) {
+  // All that a call shows whose deadline has passed; `due_ns` is the caller's, who gave it `time`.
+  // `told`: the caller listened until then.
+  static std::string LacksDeadline(int64_t due_ns, Millis time, const Phase& phase,
+                                   const char* method, const client::Error& error, bool told) {
     const double ms = AbortedAfterMs(due_ns, phase, method);
-    const Millis margin = std::min(kReplyMarginMax, CallTime() / 20);
+    const Millis margin = std::min(kReplyMarginMax, time / 20);
     EXPECT_GE(ms, static_cast<double>(-(margin + kClockTolerance).count())) << phase.name;
     EXPECT_EQ(error.code, StatusCode::DEADLINE_EXCEEDED) << phase.name << ": " << error.message;
     EXPECT_THAT(error.reason, AnyOf(Eq("DEADLINE"), Eq(""))) << phase.name;
@@ -281,7 +281,7 @@ class CancelTest : public testing::Test {
     EXPECT_STREQ(record["method"].GetString(), method);
     // The server's time of the call begins when the call arrives. Where that was late, the caller
     // has gone before it is over, and that is a cancel; otherwise never.
-    const bool over = record["total_ms"].GetDouble() >= static_cast<double>(CallTime().count());
+    const bool over = record["total_ms"].GetDouble() >= static_cast<double>(time.count());
     EXPECT_THAT(reason, AnyOf(Eq("DEADLINE"), Eq("CANCELLED"))) << phase.name;
     if (over || !error.reason.empty()) {
       EXPECT_EQ(reason, "DEADLINE") << phase.name;
@@ -386,7 +386,7 @@ TEST_F(CancelTest, DeadlineOfAStream) {
       const Streamed streamed = all.get();
       EXPECT_FALSE(streamed.finished);
       EXPECT_TRUE(streamed.deltas == 0 || HasContent(phase)) << phase.name;
-      return LacksDeadline(due_ns, phase, "stream", streamed.error, /*told=*/true);
+      return LacksDeadline(due_ns, CallTime(), phase, "stream", streamed.error, /*told=*/true);
     });
   }
 }
@@ -404,7 +404,7 @@ TEST_F(CancelTest, DeadlineOfAStreamWhoseReaderHasStopped) {
     client::Error error;
     error.code = reader.Finish();
     const std::string lacks =
-        LacksDeadline(due_ns, kReaderStopped, "stream", error, /*told=*/false);
+        LacksDeadline(due_ns, time, kReaderStopped, "stream", error, /*told=*/false);
     return held ? lacks : "its reader had not yet held it back";
   });
 }
@@ -422,7 +422,7 @@ TEST_F(CancelTest, DeadlineOfAUnaryCall) {
       const auto got = answer.get();
       EXPECT_FALSE(got.ok()) << phase.name;
       if (got.ok()) return "";
-      return LacksDeadline(due_ns, phase, "unary", got.error(), /*told=*/true);
+      return LacksDeadline(due_ns, CallTime(), phase, "unary", got.error(), /*told=*/true);
     });
   }
 }
