@@ -87,7 +87,13 @@ bool Replicas::WaitUntilAllShare() const {
 bool Replicas::WaitUntilNoneShares() const {
   return Eventually([&] {
     for (const auto& server : servers_) {
-      if (server != nullptr && server->Scrape().Sum("pingti_quota_store_down") == 0) return false;
+      if (server == nullptr) continue;
+      // A connection that is made anew is no loss yet.
+      const Metrics metrics = server->Scrape();
+      if (metrics.Sum("pingti_quota_store_switches_total", {"to=\"down\""}) <=
+          metrics.Sum("pingti_quota_store_switches_total", {"to=\"up\""})) {
+        return false;
+      }
     }
     return true;
   });
