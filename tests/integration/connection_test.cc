@@ -72,12 +72,14 @@ TEST(ConnectionTest, AnOldConnectionIsReplacedAndNoCallIsLost) {
   World world(
       {.server = "{connection_age: 1s, connection_age_grace: " + ScaledText(Millis(10'000)) + "}"});
   auto stub = UsualStub(world.server());
+  // gRPC prepares what its threads share with the first call, which ThreadSanitizer does not see.
+  ASSERT_TRUE(Generate(world, *stub).ok());
   // It begins on the first connection and lives longer than that is to live.
   auto stream = std::async(std::launch::async, [&] {
     return ReadAll(world.Client().Stream(Ask("Hello [sim:chunks=125,chunk_interval_ms=20]")));
   });
   const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(4);
-  int calls = 0;
+  int calls = 1;
   while (std::chrono::steady_clock::now() < end) {
     const grpc::Status status = Generate(world, *stub);
     ASSERT_TRUE(status.ok()) << "call " << calls << ": " << status.error_message();
