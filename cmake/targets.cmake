@@ -35,6 +35,8 @@ function(pingti_test name)
   cmake_parse_arguments(ARG "" "LABEL;TIMEOUT" "SOURCES;DEPS;ENVIRONMENT" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE pingti_flags ${ARG_DEPS} GTest::gtest GTest::gmock GTest::gtest_main)
+  # A test is compiled more often than it is run. The libraries that it tests keep their optimisation.
+  target_compile_options(${name} PRIVATE -O0)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
   if(NOT ARG_TIMEOUT AND PINGTI_SANITIZER)
     set(ARG_TIMEOUT 600)

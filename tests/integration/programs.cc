@@ -44,13 +44,17 @@ int PortOf(const std::string& address) {
   return std::atoi(address.substr(address.rfind(':') + 1).c_str());
 }
 
-std::string FolderOf(const char* binaries) { return std::string(binaries) + "/"; }
+// The build tree that these tests were built in, or, under sanitizers, another (CMakeLists.txt).
+std::string Binary(const std::string& name) {
+  const char* folder = std::getenv("PINGTI_BINARIES");
+  return std::string(folder != nullptr ? folder : PINGTI_RELEASE_BINARIES) + "/" + name;
+}
 
 }  // namespace
 
-std::string ServerBinary() { return FolderOf(PINGTI_BINARIES) + "pingti-server"; }
-std::string ClientBinary() { return FolderOf(PINGTI_BINARIES) + "pingti"; }
-std::string ProviderBinary() { return FolderOf(PINGTI_BINARIES) + "simulated-provider"; }
+std::string ServerBinary() { return Binary("pingti-server"); }
+std::string ClientBinary() { return Binary("pingti"); }
+std::string ProviderBinary() { return Binary("simulated-provider"); }
 
 std::string HttpGet(int port, const std::string& path) {
   const HttpAnswer answer = HttpCall(port, "GET", path);

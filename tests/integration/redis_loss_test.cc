@@ -206,7 +206,9 @@ class RedisLossTest : public testing::Test {
     ExpectLimits(1, 1);
     // Connections that say nothing are given up after a while, too. (One that breaks while nothing
     // is under way is no failure of an operation.)
-    if (silent) EXPECT_TRUE(Eventually([&] { return Failures("connection") > broken; }));
+    if (silent) {
+      EXPECT_TRUE(Eventually([&] { return Failures("connection") > broken; }));
+    }
     const TimePoint until = steady_clock::now();
 
     end();
