@@ -22,6 +22,7 @@ void ReadBaseUrl(Fields& fields, const YamlNode& node, ProviderDraft* draft) {
   const std::string problem = CheckBaseUrl(url->text);
   if (problem.empty()) {
     draft->provider.base_url = url->text;
+    draft->provider.private_network = HostIsAddress(url->text);
     return;
   }
   const std::string shown = UrlMayHoldSecret(url->text)
@@ -128,6 +129,7 @@ void ReadProvider(const YamlNode& node, const std::string& path, Context& contex
   fields.Text("dialect", &provider.dialect, CheckDialect, Presence::kRequired);
   fields.Bool("no_key", &provider.no_key);
   ReadBaseUrl(fields, node, &entry);
+  fields.Bool("private_network", &provider.private_network);
   ReadApiKey(fields, &entry);
   fields.Bool("serves_any_model", &provider.serves_any_model);
   const bool maps_models = fields.Text("upstream_model", &provider.upstream_model, CheckModelName);

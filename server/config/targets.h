@@ -63,6 +63,9 @@ struct Provider {
   std::string base_url;  // http or https, no path slash at the end; empty: the provider is off
   Secret api_key;        // empty: off, unless no_key or keys
   bool no_key = false;   // the provider wants none; nothing is sent
+  // Its host may be in a private network. Default: true where base_url names an address or
+  // localhost, false for any other name, so that no name can lead our keys into our own networks.
+  bool private_network = false;
   // Serves, under its own name or `upstream_model`, each catalogue model whose own provider is off.
   bool serves_any_model = false;
   std::string upstream_model;  // with serves_any_model: asked for instead of the model's own name

@@ -202,6 +202,13 @@ std::string CheckBaseUrl(std::string_view text) {
   return path_good ? "" : "has a character in its path that is not allowed there; encode it as %XX";
 }
 
+bool HostIsAddress(std::string_view text) {
+  std::string_view rest = text.substr(text.find("://") + 3);
+  if (rest.front() == '[') return true;
+  const std::string_view host = rest.substr(0, rest.find_first_of(":/"));
+  return host == "localhost" || All(host, [](char c) { return IsDigit(c) || c == '.'; });
+}
+
 bool UrlMayHoldSecret(std::string_view text) {
   return text.find_first_of("@?#") != std::string_view::npos ||
          text.find("://") == std::string_view::npos;

@@ -31,6 +31,9 @@ std::string FormatBytes(int64_t bytes);
 // end.
 std::string CheckBaseUrl(std::string_view text);
 
+// Whether the host of a base URL is an IP address, or localhost. REQUIRES: CheckBaseUrl(text).
+bool HostIsAddress(std::string_view text);
+
 // True where a text that should be a URL may hold a password or key and must not be shown.
 bool UrlMayHoldSecret(std::string_view text);
 

@@ -113,6 +113,7 @@ base::Task<Call::Outcome> Call::Attempt() {
   http.headers = key_->key->headers;
   http.body = std::move(wire.body);
   http.connect_timeout = target_->timeouts.connect;
+  http.private_network = provider.private_network;
   http.answer_bytes_max = static_cast<uint64_t>(limits.answer_bytes_max);
   if (!input_.stream) http.buffer_bytes_max = http.answer_bytes_max;
   Outcome outcome;

@@ -1,5 +1,7 @@
 #include "server/transport/curl_transfer.h"
 
+#include <sys/socket.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -7,6 +9,7 @@
 #include "absl/strings/match.h"
 #include "server/base/check.h"
 #include "server/base/strings.h"
+#include "server/transport/egress.h"
 
 namespace pingti::transport {
 namespace {
@@ -70,6 +73,7 @@ void CurlTransfer::SetUpOnce(CURL* easy) {
   curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, &CurlTransfer::OnHeader);
   curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, &CurlTransfer::OnBody);
   curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, &CurlTransfer::OnConnected);
+  curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, &CurlTransfer::OnOpenSocket);
 }
 
 void CurlTransfer::SetUp(CURL* easy) {
@@ -83,6 +87,7 @@ void CurlTransfer::SetUp(CURL* easy) {
   curl_easy_setopt(easy, CURLOPT_HEADERDATA, this);
   curl_easy_setopt(easy, CURLOPT_WRITEDATA, this);
   curl_easy_setopt(easy, CURLOPT_PREREQDATA, this);
+  curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, this);
   curl_easy_setopt(easy, CURLOPT_PRIVATE, this);
 }
 
@@ -166,13 +171,34 @@ int CurlTransfer::OnConnected(void* self, char*, char*, int, int) {
   return CURL_PREREQFUNC_OK;
 }
 
+// Called for each address that libcurl is about to try.
+curl_socket_t CurlTransfer::OnOpenSocket(void* self, curlsocktype, curl_sockaddr* address) {
+  auto* transfer = static_cast<CurlTransfer*>(self);
+  const AddressKind kind = KindOf(address->addr);
+  if (kind == AddressKind::kForbidden) {
+    transfer->address_refused_ =
+        base::StrCat(AddressText(address->addr), " may never be connected to");
+    return CURL_SOCKET_BAD;
+  }
+  if (kind == AddressKind::kPrivate && !transfer->request_.private_network) {
+    transfer->address_refused_ =
+        base::StrCat(AddressText(address->addr),
+                     " is in a private network, which this provider's host may not be in "
+                     "(private_network)");
+    return CURL_SOCKET_BAD;
+  }
+  return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
 void CurlTransfer::Finish(CURLcode code) {
   done_ = true;
   error_ = too_large_ ? TransportError::kTooLarge : ErrorOf(code, connected_);
   if (error_ == TransportError::kTooLarge) {
     error_text_ = "answer over the limit";
   } else if (error_ != TransportError::kNone) {
-    error_text_ = curl_easy_strerror(code);
+    error_text_ = error_ == TransportError::kConnect && !address_refused_.empty()
+                      ? address_refused_
+                      : curl_easy_strerror(code);
   }
 }
 

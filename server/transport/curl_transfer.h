@@ -38,6 +38,7 @@ class CurlTransfer final : public HttpTransfer {
   static size_t OnHeader(char* data, size_t size, size_t count, void* self);
   static size_t OnBody(char* data, size_t size, size_t count, void* self);
   static int OnConnected(void* self, char*, char*, int, int);
+  static curl_socket_t OnOpenSocket(void* self, curlsocktype, curl_sockaddr* address);
   void Finish(CURLcode code);
 
   CurlTransport& transport_;
@@ -56,6 +57,7 @@ class CurlTransfer final : public HttpTransfer {
   bool touched_ = false;
   TransportError error_ = TransportError::kNone;
   std::string error_text_;
+  std::string address_refused_;  // why the last address that the host has was not connected to
 };
 
 }  // namespace pingti::transport

@@ -35,6 +35,9 @@ struct HttpRequest {
   std::shared_ptr<const HeaderList> headers;
   std::string body;  // sent by POST
   absl::Duration connect_timeout;
+  // Whether the host may be in a private network; otherwise such an address ends the exchange with
+  // kConnect before a byte is sent (egress.h).
+  bool private_network = false;
   // Most bytes of the decoded answer body; past it the exchange ends with kTooLarge.
   uint64_t answer_bytes_max = 0;
   // Unconsumed body past which the transfer stops reading from its connection. For an answer that

@@ -98,7 +98,9 @@ TEST(TaskTest, GoesOnWhereItWaited) {
   EXPECT_EQ(seen, std::vector<std::string>({"waits", "woke", "got 7"}));
 }
 
-[[maybe_unused]] uintptr_t StackPosition() { return reinterpret_cast<uintptr_t>(__builtin_frame_address(0)); }
+[[maybe_unused]] uintptr_t StackPosition() {
+  return reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
+}
 
 // Asan gives frames other places, and an unoptimised build makes no tail calls.
 #if defined(__OPTIMIZE__) && !defined(__SANITIZE_ADDRESS__) && !defined(PINGTI_TSAN)

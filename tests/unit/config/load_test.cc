@@ -123,6 +123,7 @@ providers:
   base_url: https://h:8443/v1
   api_key: k
   unsupported_fields: [sampling.seed, stream_usage]
+  private_network: true
   connections_max: 3
   tier: T
   timeouts: {total: 30s, first_token: 2s, silence: 3s, content_gap: 4s}
@@ -164,6 +165,7 @@ TEST(LoadTest, ReadsEveryFieldOfProviders) {
   EXPECT_EQ(one.api_key.Reveal(), "k");
   EXPECT_THAT(one.unsupported_fields, ElementsAre("sampling.seed", "stream_usage"));
   EXPECT_EQ(one.connections_max, 3);
+  EXPECT_TRUE(one.private_network);
   EXPECT_EQ(one.tier, "T");
   EXPECT_EQ(one.timeouts.connect, absl::Seconds(1));
   EXPECT_EQ(one.timeouts.first_token, absl::Seconds(2));
@@ -173,6 +175,7 @@ TEST(LoadTest, ReadsEveryFieldOfProviders) {
   const Provider& two = Named(config.providers, "two");
   EXPECT_EQ(two.timeouts.total, absl::Seconds(20));
   EXPECT_EQ(two.tier, "");
+  EXPECT_FALSE(two.private_network) << "the default for a name";
   EXPECT_TRUE(two.no_key && two.serves_any_model && two.on());
   EXPECT_EQ(two.upstream_model, "u");
 }

@@ -61,6 +61,17 @@ TEST(CheckBaseUrlTest, TakesWhatProvidersHave) {
   }
 }
 
+TEST(HostIsAddressTest, TellsAddressesFromNames) {
+  for (const char* address : {"http://127.0.0.1:8000/v1", "http://10.0.0.1", "https://[::1]:80/v1",
+                              "http://localhost", "http://localhost:9/v1"}) {
+    EXPECT_TRUE(HostIsAddress(address)) << address;
+  }
+  for (const char* name : {"https://api.openai.com/v1", "http://a", "http://localhost.evil.example",
+                           "http://10.0.0.1.example:80", "http://model.svc:8000/v1"}) {
+    EXPECT_FALSE(HostIsAddress(name)) << name;
+  }
+}
+
 TEST(CheckBaseUrlTest, RefusesEverythingElse) {
   for (std::string_view bad : {"htp://x",
                                "api.openai.com",

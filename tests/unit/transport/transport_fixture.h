@@ -27,6 +27,7 @@ class TransportFixture : public ::testing::Test {
     request.headers = *HeaderList::Make({{"Content-Type", "application/json"}, {"X-Key", "k"}});
     request.body = std::move(body);
     request.connect_timeout = absl::Seconds(10);
+    request.private_network = true;
     request.answer_bytes_max = 1 << 24;
     return request;
   }
