@@ -166,8 +166,16 @@ size_t CurlTransfer::OnBody(char* data, size_t size, size_t count, void* self) {
   return bytes;
 }
 
+// libcurl sends a request by itself once more where a connection from the pool has ended before any
+// of the answer came. The provider may have worked on it, so that would be an attempt that nobody
+// counts: whether there is another one is for the call to decide.
 int CurlTransfer::OnConnected(void* self, char*, char*, int, int) {
-  static_cast<CurlTransfer*>(self)->connected_ = true;
+  auto* transfer = static_cast<CurlTransfer*>(self);
+  if (transfer->connected_) {
+    transfer->sent_again_ = true;
+    return CURL_PREREQFUNC_ABORT;
+  }
+  transfer->connected_ = true;
   return CURL_PREREQFUNC_OK;
 }
 
@@ -193,7 +201,10 @@ curl_socket_t CurlTransfer::OnOpenSocket(void* self, curlsocktype, curl_sockaddr
 void CurlTransfer::Finish(CURLcode code) {
   done_ = true;
   error_ = too_large_ ? TransportError::kTooLarge : ErrorOf(code, connected_);
-  if (error_ == TransportError::kTooLarge) {
+  if (sent_again_) {
+    error_ = TransportError::kCut;
+    error_text_ = "the connection ended before the answer began";
+  } else if (error_ == TransportError::kTooLarge) {
     error_text_ = "answer over the limit";
   } else if (error_ != TransportError::kNone) {
     error_text_ = error_ == TransportError::kConnect && !address_refused_.empty()

@@ -2,10 +2,10 @@
 //
 //   node sse_test.mjs PATH/sse_events [SEED]
 //
-// A stream is made of fields, comments, and rubbish, with LF, CR or CRLF after each line, and ends with a
-// blank line (how a stream that breaks off is read is ours to define, and tested elsewhere). Left out is where
-// we differ on purpose: NUL, which we refuse. Each stream goes to both in one piece, byte by byte, cut in two
-// at every place, and in random pieces.
+// A stream is made of fields, comments, and rubbish, with LF, CR or CRLF after each line, and ends
+// with a blank line (how a stream that breaks off is read is ours to define, and tested elsewhere).
+// Left out is where we differ on purpose: NUL, which we refuse. Ours gets each stream in one piece,
+// byte by byte, cut in two at every place, and in random pieces.
 import { spawnSync } from 'node:child_process';
 import { createRequire } from 'node:module';
 
@@ -37,13 +37,15 @@ function random() {
 const below = (n) => Math.floor(random() * n);
 const pick = (list) => list[below(list.length)];
 
-const VALUES = ['', ' ', '  two', ' {"choices":[{"delta":{"content":"hi"}}]}', '[DONE]', ' [DONE]', 'a:b', ': c',
-                ' \u5e73\u66ff', '\u{1f600}', ' \u2028x\u0085', 'x\t', '\ufeff', ' data: nested'];
+const VALUES = ['', ' ', '  two', ' {"choices":[{"delta":{"content":"hi"}}]}', '[DONE]',
+                ' [DONE]', 'a:b', ': c', ' \u5e73\u66ff', '\u{1f600}', ' \u2028x\u0085', 'x\t', '\ufeff', ' data: nested'];
 const LINES = [
   () => `data:${pick(VALUES)}`, () => `data:${pick(VALUES)}`, () => `data:${pick(VALUES)}`,
-  () => 'data', () => '', () => '', () => `event:${pick(VALUES)}`, () => 'event', () => `:${pick(VALUES)}`,
+  () => 'data', () => '', () => '', () => `event:${pick(VALUES)}`, () => 'event',
+  () => `:${pick(VALUES)}`,
   () => `id:${pick(VALUES)}`, () => `retry:${pick(['', ' 1', ' x'])}`, () => `dat:${pick(VALUES)}`,
-  () => ` data:${pick(VALUES)}`, () => `Data:${pick(VALUES)}`, () => `data :${pick(VALUES)}`, () => pick(VALUES),
+  () => ` data:${pick(VALUES)}`, () => `Data:${pick(VALUES)}`, () => `data :${pick(VALUES)}`,
+  () => pick(VALUES),
 ];
 
 function makeStream() {
@@ -56,7 +58,8 @@ function makeStream() {
 function expected(stream) {
   const events = [];
   const hex = (text) => Buffer.from(text ?? '').toString('hex');
-  const parser = createParser({ onEvent: ({ event, data }) => events.push(`${hex(event)}:${hex(data)}`) });
+  const onEvent = ({ event, data }) => events.push(`${hex(event)}:${hex(data)}`);
+  const parser = createParser({ onEvent });
   // TextDecoder takes the byte order mark away, as the standard says.
   parser.feed(new TextDecoder().decode(stream));
   return events.join(',');
@@ -82,7 +85,8 @@ for (let i = 0; i < STREAMS; ++i) {
   for (const places of cuts) cases.push({ stream, line: cutAt(stream, places), want });
 }
 
-const run = spawnSync(program, { input: `${cases.map((c) => c.line).join('\n')}\n`, maxBuffer: 2 ** 30 });
+const input = `${cases.map((c) => c.line).join('\n')}\n`;
+const run = spawnSync(program, { input, maxBuffer: 2 ** 30 });
 if (run.status !== 0) {
   console.error(`${program} failed: ${run.error ?? run.stderr}`);
   process.exit(1);
@@ -92,7 +96,8 @@ const wrong = cases.filter((c, i) => c.want !== got[i]);
 const events = cases.reduce((sum, c) => sum + c.want.split(',').filter(Boolean).length, 0);
 console.log(`${STREAMS} streams, ${cases.length} cases, ${events} events, ${wrong.length} differ`);
 for (const c of wrong.slice(0, 5)) {
-  const text = (events) => events.split(',').map((e) => e.split(':').map((h) => Buffer.from(h, 'hex').toString()));
+  const unhex = (hex) => Buffer.from(hex, 'hex').toString();
+  const text = (list) => list.split(',').map((event) => event.split(':').map(unhex));
   console.error(JSON.stringify({ stream: c.stream.toString(), cut: c.line, want: text(c.want),
                                  got: text(got[cases.indexOf(c)] ?? '') }));
 }

@@ -3,6 +3,13 @@
 // quota is settled once with the usage that the call reports.
 #include <gmock/gmock.h>
 
+#include <algorithm>
+#include <cctype>
+#include <fstream>
+#include <iterator>
+#include <set>
+#include <sstream>
+
 #include "tests/integration/world.h"
 #include "tests/upstream/clock.h"
 
@@ -21,6 +28,7 @@ struct Want {
   const char* cause = "";
   const char* reason = "ANSWER_INCOMPLETE";
   bool content = false;  // a part of the answer reaches the caller of a stream
+  StatusCode code = StatusCode::UNAVAILABLE;
 };
 
 constexpr Want kComplete;
@@ -38,6 +46,14 @@ constexpr Want kMalformed{.cause = "malformed"};
 constexpr Want kNoFirstToken{.cause = "first_token_timeout", .reason = "TARGETS_UNAVAILABLE"};
 constexpr Want kTooLate{.cause = "total_timeout"};
 constexpr Want kOverloaded{.cause = "overloaded", .reason = "TARGETS_UNAVAILABLE"};
+constexpr Want kTooLarge{.cause = "answer_too_large",
+                         .reason = "ANSWER_TOO_LARGE",
+                         .code = StatusCode::RESOURCE_EXHAUSTED};
+constexpr Want kTooLargeAfterContent{.cause = "answer_too_large",
+                                     .reason = "ANSWER_TOO_LARGE",
+                                     .content = true,
+                                     .code = StatusCode::RESOURCE_EXHAUSTED};
+constexpr Want kMalformedAfterContent{.cause = "malformed", .content = true};
 constexpr Want kServerError{.cause = "server_error", .reason = "TARGETS_UNAVAILABLE"};
 
 const FaultCase kCases[] = {
@@ -51,8 +67,23 @@ const FaultCase kCases[] = {
     {"3two", kComplete, kComplete},
     {"4", kComplete, kComplete},
     {"5", kComplete, kComplete, R"(,"ping_ms":5,"first_token_ms":100)"},
+    {"6", kComplete, kComplete},
+    {"7", kComplete, kComplete},
+    {"8", kComplete, kComplete},
     {"9", kComplete, kComplete},
     {"9named", kComplete, kComplete},
+    {"10", kComplete, kComplete},
+    {"11", kComplete, kComplete},
+    // A line of a stream may have 16 MiB, a whole answer 64 MiB.
+    {"11big", kTooLargeAfterContent, kComplete},
+    {"12", kComplete, kComplete},
+    {"12b", kTooLargeAfterContent, kTooLarge},
+    {"13", kComplete, kComplete},
+    {"13nul", kMalformedAfterContent, kMalformed},
+    {"14", kComplete, kComplete},
+    {"15", kComplete, kComplete},
+    {"15spaces", kComplete, kComplete},
+    {"16", kComplete, kComplete},
     {"17", kComplete, kComplete},
     {"18", kCutAfterContent, kComplete},
     {"19a", kCut, kCut},
@@ -67,12 +98,16 @@ const FaultCase kCases[] = {
     {"21c", {.cause = "stalled", .content = true}, kTooLate},
     {"26a", kOverloaded, kOverloaded},
     {"26b", {.cause = "overloaded", .content = true}, kOverloaded},
+    {"27", kOverloaded, kOverloaded},
+    {"28", kMalformed, kComplete},
+    {"29", kComplete, kComplete},
     {"30", kMalformed, kMalformed},
     {"30b", kMalformed, kMalformed},
     {"30c", kMalformed, kMalformed},
     {"31", kServerError, kServerError},
     {"31b", kServerError, kServerError},
     {"31c", kServerError, kServerError},
+    {"32", kServerError, kServerError},
     {"37", kComplete, kComplete},
     {"37first", kComplete, kComplete},
     {"37last", kComplete, kComplete},
@@ -82,6 +117,14 @@ const FaultCase kCases[] = {
     {"41", kComplete, kComplete},
     {"42", kComplete, kComplete},
     {"42b", kComplete, kComplete},
+    {"43", kComplete, kComplete},
+    {"43empty", kComplete, kComplete},
+    {"53", kMalformedAfterContent, kMalformed},
+    {"54deep", kMalformedAfterContent, kMalformed},
+    {"54number", kComplete, kComplete},
+    {"54twice", kComplete, kComplete},
+    {"55", kComplete, kComplete},
+    {"56", kComplete, kComplete},
 };
 
 class FaultsTest : public WorldTest<FaultsTest> {
@@ -104,13 +147,22 @@ class FaultsTest : public WorldTest<FaultsTest> {
   }
 
   static void ExpectFailure(const Error& error, const Want& want, const std::string& what) {
-    EXPECT_EQ(error.code, StatusCode::UNAVAILABLE) << what << ": " << error.message;
+    EXPECT_EQ(error.code, want.code) << what << ": " << error.message;
     EXPECT_EQ(error.reason, want.reason) << what;
     EXPECT_EQ(error.metadata.count("cause") ? error.metadata.at("cause") : "", want.cause) << what;
     EXPECT_EQ(error.metadata.count("provider") ? error.metadata.at("provider") : "", "simulated");
     EXPECT_FALSE(error.request_id.empty()) << what;
     EXPECT_THAT(error.message, Not(HasSubstr("SIMULATED-HTML-BODY"))) << what;
     EXPECT_THAT(error.message, Not(HasSubstr("<"))) << what;
+  }
+
+  // The access record tells of each attempt that the provider has seen since its Reset(). (One that
+  // it saw nothing of could not connect.)
+  static void ExpectAllAttemptsTold(const std::string& request_id, const std::string& what) {
+    const rapidjson::Document record = server().AccessRecord(request_id);
+    ASSERT_TRUE(record.HasMember("attempts")) << what;
+    EXPECT_EQ(record["attempts"].Size(), provider().Requests().Size()) << what;
+    EXPECT_GE(record["attempts"].Size(), 1u) << what;
   }
 
   static int64_t Total(const v1::Usage& usage) {
@@ -123,9 +175,11 @@ TEST_F(FaultsTest, Streams) {
   for (const FaultCase& fault : kCases) {
     const std::string what = std::string("stream, fault ") + fault.fault;
     Commit(fault);
+    provider().Reset();
     const Metrics before = server().Scrape();
     Streamed all = ReadAll(world().Client().Stream(Ask(kPrompt)));
     const rapidjson::Document record = server().AccessRecord(all.error.request_id);
+    ExpectAllAttemptsTold(all.error.request_id, what);
     EXPECT_EQ(server().Scrape().Sum("pingti_quota_admitted_total") -
                   before.Sum("pingti_quota_admitted_total"),
               1);
@@ -162,6 +216,7 @@ TEST_F(FaultsTest, Unary) {
   for (const FaultCase& fault : kCases) {
     const std::string what = std::string("unary, fault ") + fault.fault;
     Commit(fault);
+    provider().Reset();
     const Metrics before = server().Scrape();
     const auto answer = world().Client().Generate(Ask(kPrompt));
     EXPECT_EQ(answer.ok(), fault.unary.cause[0] == '\0') << what;
@@ -169,12 +224,77 @@ TEST_F(FaultsTest, Unary) {
       EXPECT_EQ(answer->choices(0).text(), expected) << what;
       EXPECT_EQ(answer->choices(0).finish_reason(), v1::FINISH_REASON_STOP) << what;
       EXPECT_EQ(Settled(before), Total(answer->usage())) << what;
+      ExpectAllAttemptsTold(answer->request_id(), what);
     } else {
+      ExpectAllAttemptsTold(answer.error().request_id, what);
       ExpectFailure(answer.error(), fault.unary, what);
       EXPECT_FALSE(answer.error().answer_started) << what;
       EXPECT_EQ(Settled(before), 0) << what;
     }
   }
+}
+
+std::string FileText(const std::string& name) {
+  std::ifstream file(std::string(PINGTI_SOURCE) + "/" + name);
+  EXPECT_TRUE(file) << name << " cannot be read";
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+// Whether there is a case for a fault that begins with this number: `12b` for 12, but not for 1.
+bool IsSimulated(int number) {
+  const std::string digits = std::to_string(number);
+  return std::any_of(std::begin(kCases), std::end(kCases), [&](const FaultCase& c) {
+    const std::string_view name = c.fault;
+    return name.starts_with(digits) &&
+           (name.size() == digits.size() || std::isdigit(name[digits.size()]) == 0);
+  });
+}
+
+// tests/upstream/fault_catalogue.txt: each entry has a case here, a test elsewhere, or a reason.
+TEST_F(FaultsTest, EachEntryOfTheCatalogueHasACase) {
+  std::istringstream catalogue(FileText("tests/upstream/fault_catalogue.txt"));
+  std::set<int> numbers;
+  for (std::string line; std::getline(catalogue, line);) {
+    if (line.empty() || line[0] == '#') continue;
+    const int number = std::stoi(line);
+    EXPECT_TRUE(numbers.insert(number).second) << line;
+    const std::string where = line.substr(line.rfind("| ") + 2);
+    if (where == "simulated") {
+      EXPECT_TRUE(IsSimulated(number)) << line << ": kCases has none";
+    } else if (!where.starts_with("not here: ")) {
+      const size_t space = where.find(' ');
+      ASSERT_NE(space, std::string::npos) << line;
+      EXPECT_THAT(FileText(where.substr(0, space)), HasSubstr(where.substr(space + 1))) << line;
+    }
+  }
+  // 25 and what is after 60 are faults of stores and of machines, not of providers.
+  for (int number = 1; number <= 60; ++number) {
+    EXPECT_EQ(numbers.count(number), number == 25 ? 0u : 1u) << number;
+  }
+}
+
+// Each fault that the simulated provider knows by a number is committed above.
+TEST_F(FaultsTest, EachFaultOfTheSimulatedProviderIsCommitted) {
+  Process help({ProviderBinary(), "--help"});
+  ASSERT_EQ(help.Wait(WaitMax()), 0);
+  const std::string text = help.Output();
+  const size_t begin = text.find("Faults (knob fault=");
+  ASSERT_NE(begin, std::string::npos) << text;
+  std::istringstream lines(text.substr(begin));
+  std::string line;
+  std::getline(lines, line);
+  int count = 0;
+  // 19, 20, 21 and 26 are other names of 19b, 20a, 21a and 26a; 22 has a test of its own.
+  const std::set<std::string> others = {"19", "20", "21", "22", "26"};
+  while (std::getline(lines, line) && line.starts_with("  ")) {
+    const std::string name = line.substr(2, line.find(' ', 2) - 2);
+    ++count;
+    EXPECT_TRUE(others.count(name) != 0 ||
+                std::any_of(std::begin(kCases), std::end(kCases),
+                            [&](const FaultCase& c) { return name == c.fault; }))
+        << name;
+  }
+  EXPECT_GT(count, 60);
 }
 
 // The usage that is reported where the provider's report is strange.

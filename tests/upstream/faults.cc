@@ -6,6 +6,7 @@
 #include "tests/upstream/chat_json.h"
 #include "tests/upstream/clock.h"
 #include "tests/upstream/errors.h"
+#include "tests/upstream/payload_faults.h"
 
 namespace pingti::upstream {
 namespace {
@@ -355,18 +356,25 @@ const FaultRow kFaults[] = {
 
 }  // namespace
 
+std::vector<const FaultRow*> AllFaults() {
+  std::vector<const FaultRow*> rows;
+  for (const FaultRow& row : kFaults) rows.push_back(&row);
+  for (const FaultRow& row : PayloadFaults()) rows.push_back(&row);
+  return rows;
+}
+
 const FaultRow* FindFault(std::string_view name) {
-  for (const FaultRow& row : kFaults) {
-    if (row.name == name) return &row;
+  for (const FaultRow* row : AllFaults()) {
+    if (row->name == name) return row;
   }
   return nullptr;
 }
 
 std::string FaultHelp() {
   std::string help = "Faults (knob fault=<name>):\n";
-  for (const FaultRow& row : kFaults) {
-    base::StrAppend(&help, "  ", row.name,
-                    std::string(row.name.size() < 9 ? 9 - row.name.size() : 1, ' '), row.title,
+  for (const FaultRow* row : AllFaults()) {
+    base::StrAppend(&help, "  ", row->name,
+                    std::string(row->name.size() < 9 ? 9 - row->name.size() : 1, ' '), row->title,
                     "\n");
   }
   return help;

@@ -130,6 +130,32 @@ TEST_F(CurlTransferTest, WhatIsNotHttpIsAProtocolError) {
   Drop(std::move(exchange));
 }
 
+// What happens to a request on a connection from the pool that the provider ends without an answer.
+class NeverTwiceTest : public CurlTransferTest, public ::testing::WithParamInterface<bool> {};
+
+TEST_P(NeverTwiceTest, ARequestIsNotSentAgain) {
+  auto first = Start();
+  Connection& peer = server_.WaitForRequest();
+  peer.Send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}");
+  ASSERT_TRUE(RunUntilDone(*first));
+  Drop(std::move(first));
+  auto second = Start();
+  server_.WaitForRequest(0, 2);
+  GetParam() ? peer.Reset() : peer.Close();
+  ASSERT_TRUE(RunUntilDone(*second));
+  EXPECT_EQ(second->transfer->error(), TransportError::kCut);
+  EXPECT_EQ(second->transfer->error_text(), "the connection ended before the answer began");
+  EXPECT_TRUE(second->transfer->connected());
+  Drop(std::move(second));
+  RunReady(loop_);
+  // libcurl may have opened another connection by then; nothing was sent on it.
+  for (size_t i = 1; i < server_.connections().size(); ++i) {
+    EXPECT_EQ(server_.connections()[i]->received(), "");
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Endings, NeverTwiceTest, ::testing::Bool());
+
 TEST_F(CurlTransferTest, ABodyOverItsLimitIsTooLarge) {
   HttpRequest request = Request();
   request.answer_bytes_max = 100;
