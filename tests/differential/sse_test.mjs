@@ -38,7 +38,8 @@ const below = (n) => Math.floor(random() * n);
 const pick = (list) => list[below(list.length)];
 
 const VALUES = ['', ' ', '  two', ' {"choices":[{"delta":{"content":"hi"}}]}', '[DONE]',
-                ' [DONE]', 'a:b', ': c', ' \u5e73\u66ff', '\u{1f600}', ' \u2028x\u0085', 'x\t', '\ufeff', ' data: nested'];
+                ' [DONE]', 'a:b', ': c', ' \u5e73\u66ff',
+                '\u{1f600}', ' \u2028x\u0085', 'x\t', '\ufeff', ' data: nested'];
 const LINES = [
   () => `data:${pick(VALUES)}`, () => `data:${pick(VALUES)}`, () => `data:${pick(VALUES)}`,
   () => 'data', () => '', () => '', () => `event:${pick(VALUES)}`, () => 'event',
