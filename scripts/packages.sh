@@ -35,7 +35,6 @@ build|ca-certificates|trust for TLS to the providers
 build|curl|looks at /metrics, and whether a local model is there
 test|python3-venv|validators of the Kubernetes manifests, in an environment of their own
 test|python3-grpcio|a gRPC client that nobody here wrote
-test|python3-grpc-tools|loads the protocol in Python
 test|nodejs|another such client, and buf
 test|npm|fetches its packages
 test|prometheus|promtool, and a Prometheus that the tests of the dashboard query
