@@ -18,6 +18,14 @@ function(pingti_library name)
   endif()
 endfunction()
 
+# pingti_slow_to_sanitize(<source>): a source whose templates take half a minute to optimise under a sanitizer. (Never
+# unoptimised in a release: the linker would take what else is inline in it for the whole program.)
+function(pingti_slow_to_sanitize source)
+  if(PINGTI_SANITIZER)
+    set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS -O0)
+  endif()
+endfunction()
+
 # pingti_binary(<name> <source>... DEPS <target>...): a program in build/bin.
 function(pingti_binary name)
   cmake_parse_arguments(ARG "" "" "DEPS" ${ARGN})

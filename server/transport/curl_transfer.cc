@@ -37,6 +37,7 @@ TransportError ErrorOf(CURLcode code, bool connected) {
     case CURLE_RECV_ERROR:
     case CURLE_SEND_ERROR:
     case CURLE_GOT_NOTHING:
+    case CURLE_ABORTED_BY_CALLBACK:  // OnConnected()
       return TransportError::kCut;
     default:
       return TransportError::kProtocol;
@@ -171,10 +172,7 @@ size_t CurlTransfer::OnBody(char* data, size_t size, size_t count, void* self) {
 // counts: whether there is another one is for the call to decide.
 int CurlTransfer::OnConnected(void* self, char*, char*, int, int) {
   auto* transfer = static_cast<CurlTransfer*>(self);
-  if (transfer->connected_) {
-    transfer->sent_again_ = true;
-    return CURL_PREREQFUNC_ABORT;
-  }
+  if (transfer->connected_) return CURL_PREREQFUNC_ABORT;
   transfer->connected_ = true;
   return CURL_PREREQFUNC_OK;
 }
@@ -201,11 +199,10 @@ curl_socket_t CurlTransfer::OnOpenSocket(void* self, curlsocktype, curl_sockaddr
 void CurlTransfer::Finish(CURLcode code) {
   done_ = true;
   error_ = too_large_ ? TransportError::kTooLarge : ErrorOf(code, connected_);
-  if (sent_again_) {
-    error_ = TransportError::kCut;
-    error_text_ = "the connection ended before the answer began";
-  } else if (error_ == TransportError::kTooLarge) {
+  if (error_ == TransportError::kTooLarge) {
     error_text_ = "answer over the limit";
+  } else if (code == CURLE_ABORTED_BY_CALLBACK) {
+    error_text_ = "the connection ended before the answer began";
   } else if (error_ != TransportError::kNone) {
     error_text_ = error_ == TransportError::kConnect && !address_refused_.empty()
                       ? address_refused_

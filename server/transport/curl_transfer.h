@@ -53,7 +53,6 @@ class CurlTransfer final : public HttpTransfer {
   bool connected_ = false;
   bool paused_ = false;
   bool too_large_ = false;
-  bool sent_again_ = false;  // libcurl wanted to
   bool done_ = false;
   bool touched_ = false;
   TransportError error_ = TransportError::kNone;

@@ -60,10 +60,8 @@ AddressKind KindOf6(const Bytes6& bytes) {
                                       0,    0,    0,    0,    0, 0, 0x02, 0x54};
   if (bytes == kLoopback) return AddressKind::kPrivate;
   if (bytes == kAmazonMetadata) return AddressKind::kForbidden;
-  if (Begins(bytes, {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff})) {
-    return KindOf4(Inner4(bytes, 12));
-  }
-  if (Begins(bytes, {0x00, 0x64, 0xff, 0x9b, 0, 0, 0, 0, 0, 0, 0, 0})) {
+  if (Begins(bytes, {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff}) ||
+      Begins(bytes, {0x00, 0x64, 0xff, 0x9b, 0, 0, 0, 0, 0, 0, 0, 0})) {
     return KindOf4(Inner4(bytes, 12));
   }
   if (Begins(bytes, {0x20, 0x02})) return KindOf4(Inner4(bytes, 2));

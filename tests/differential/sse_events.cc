@@ -5,10 +5,10 @@
 #include <iostream>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_split.h"
+#include "server/base/strings.h"
 #include "server/providers/sse_parser.h"
 
 namespace pingti::providers {
@@ -16,9 +16,7 @@ namespace {
 
 constexpr size_t kLineBytesMax = 64 * 1024;
 
-std::string Hex(std::string_view bytes) {
-  return absl::BytesToHexString(absl::string_view(bytes.data(), bytes.size()));
-}
+std::string Hex(std::string_view bytes) { return absl::BytesToHexString(base::AbslView(bytes)); }
 
 // False: the parser refused the stream.
 bool TakeEvents(SseParser& parser, std::string* out) {
@@ -36,8 +34,8 @@ std::string Events(const std::string& line) {
   SseParser parser(kLineBytesMax);
   std::string out;
   // Each piece has memory of its own that is gone with the next one, as from the network.
-  for (const std::string piece_hex : std::vector<std::string>(absl::StrSplit(line, ','))) {
-    const std::string piece = absl::HexStringToBytes(piece_hex);
+  for (const absl::string_view hex : absl::StrSplit(line, ',')) {
+    const std::string piece = absl::HexStringToBytes(hex);
     parser.Feed(piece);
     if (!TakeEvents(parser, &out)) return "error";
   }

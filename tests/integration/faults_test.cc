@@ -158,8 +158,7 @@ class FaultsTest : public WorldTest<FaultsTest> {
 
   // The access record tells of each attempt that the provider has seen since its Reset(). (One that
   // it saw nothing of could not connect.)
-  static void ExpectAllAttemptsTold(const std::string& request_id, const std::string& what) {
-    const rapidjson::Document record = server().AccessRecord(request_id);
+  static void ExpectAllAttemptsTold(const rapidjson::Document& record, const std::string& what) {
     ASSERT_TRUE(record.HasMember("attempts")) << what;
     EXPECT_EQ(record["attempts"].Size(), provider().Requests().Size()) << what;
     EXPECT_GE(record["attempts"].Size(), 1u) << what;
@@ -179,7 +178,7 @@ TEST_F(FaultsTest, Streams) {
     const Metrics before = server().Scrape();
     Streamed all = ReadAll(world().Client().Stream(Ask(kPrompt)));
     const rapidjson::Document record = server().AccessRecord(all.error.request_id);
-    ExpectAllAttemptsTold(all.error.request_id, what);
+    ExpectAllAttemptsTold(record, what);
     EXPECT_EQ(server().Scrape().Sum("pingti_quota_admitted_total") -
                   before.Sum("pingti_quota_admitted_total"),
               1);
@@ -224,9 +223,9 @@ TEST_F(FaultsTest, Unary) {
       EXPECT_EQ(answer->choices(0).text(), expected) << what;
       EXPECT_EQ(answer->choices(0).finish_reason(), v1::FINISH_REASON_STOP) << what;
       EXPECT_EQ(Settled(before), Total(answer->usage())) << what;
-      ExpectAllAttemptsTold(answer->request_id(), what);
+      ExpectAllAttemptsTold(server().AccessRecord(answer->request_id()), what);
     } else {
-      ExpectAllAttemptsTold(answer.error().request_id, what);
+      ExpectAllAttemptsTold(server().AccessRecord(answer.error().request_id), what);
       ExpectFailure(answer.error(), fault.unary, what);
       EXPECT_FALSE(answer.error().answer_started) << what;
       EXPECT_EQ(Settled(before), 0) << what;

@@ -250,12 +250,19 @@ void ErrorAfterContent(const FaultContext&, std::vector<Piece>* events) {
   events->push_back(Overloaded());
 }
 
-// The form of fault 26 that an answer without a stream has: an error under the status 200.
-void ErrorUnder200(const FaultContext&, Reply* reply) {
+// An error as JSON under the status 200, also where a stream was asked for.
+void JsonError(const FaultContext&, Reply* reply) {
   reply->faulty = true;
-  if (reply->stream) return;
+  reply->content_type = "application/json";
+  reply->framing = Framing::kLength;
   reply->body = {Overloaded()};
   reply->body.back().raw = true;
+}
+
+// The form of fault 26 that an answer without a stream has.
+void ErrorUnder200(const FaultContext& context, Reply* reply) {
+  reply->faulty = true;
+  if (!reply->stream) JsonError(context, reply);
 }
 
 void EmptyBody(const FaultContext&, Reply* reply) {
@@ -337,6 +344,7 @@ const FaultRow kFaults[] = {
     {"26", "200, then an error event first", nullptr, ErrorFirst, ErrorUnder200},
     {"26a", "200, then an error event first", nullptr, ErrorFirst, ErrorUnder200},
     {"26b", "an error event after content", nullptr, ErrorAfterContent, ErrorUnder200},
+    {"27", "200 with an error as JSON", nullptr, nullptr, JsonError},
     {"30", "200 with an empty body", nullptr, DropAll, EmptyBody},
     {"30b", "200 with zero events", nullptr, DropAll, NoEvents},
     {"30c", "200 with [DONE] only", nullptr, OnlyDone, NoEvents},
@@ -354,14 +362,18 @@ const FaultRow kFaults[] = {
     {"42b", "absurd usage", UseUsage<UsageShape::kDoubtful>, nullptr, nullptr},
 };
 
-}  // namespace
-
-std::vector<const FaultRow*> AllFaults() {
-  std::vector<const FaultRow*> rows;
-  for (const FaultRow& row : kFaults) rows.push_back(&row);
-  for (const FaultRow& row : PayloadFaults()) rows.push_back(&row);
-  return rows;
+// These, then those of payload_faults.cc.
+const std::vector<const FaultRow*>& AllFaults() {
+  static const std::vector<const FaultRow*> all = [] {
+    std::vector<const FaultRow*> rows;
+    for (const FaultRow& row : kFaults) rows.push_back(&row);
+    for (const FaultRow& row : PayloadFaults()) rows.push_back(&row);
+    return rows;
+  }();
+  return all;
 }
+
+}  // namespace
 
 const FaultRow* FindFault(std::string_view name) {
   for (const FaultRow* row : AllFaults()) {

@@ -31,9 +31,6 @@ struct FaultRow {
   void (*edit_reply)(const FaultContext&, Reply*);
 };
 
-// Those of faults.cc, then those of payload_faults.cc.
-std::vector<const FaultRow*> AllFaults();
-
 // Null where there is no such fault.
 const FaultRow* FindFault(std::string_view name);
 

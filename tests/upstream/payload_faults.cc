@@ -7,7 +7,6 @@
 #include "absl/strings/str_replace.h"
 #include "server/base/strings.h"
 #include "tests/upstream/chat_json.h"
-#include "tests/upstream/errors.h"
 
 namespace pingti::upstream {
 namespace {
@@ -32,56 +31,48 @@ void AddField(std::string_view field, Piece* piece) {
   }
 }
 
-std::string LongField(size_t bytes) {
-  return base::StrCat(R"("x_long":")", std::string(bytes, 'x'), "\"");
+std::string Separators() { return "\"x_lines\":\"a\u2028b\u2029c\u0085d\""; }
+
+template <size_t kBytes>
+std::string Long() {
+  return base::StrCat(R"("x_long":")", std::string(kBytes, 'x'), "\"");
 }
 
-std::string DeepField() {
+std::string Nul() { return std::string("\"x_nul\":\"a\0b\"", 13); }
+std::string Broken() { return R"("x_broken":})"; }
+
+std::string Deep() {
   return base::StrCat(R"("x_deep":)", std::string(kDepth, '['), std::string(kDepth, ']'));
 }
 
-std::string Field(std::string_view name) {
-  if (name == "separators") return "\"x_lines\":\"a\u2028b\u2029c\u0085d\"";
-  if (name == "long") return LongField(kLongFieldBytes);
-  if (name == "endless") return LongField(kEndlessFieldBytes);
-  if (name == "nul") return std::string("\"x_nul\":\"a\0b\"", 13);
-  if (name == "broken") return R"("x_broken":})";
-  if (name == "deep") return DeepField();
-  if (name == "number") return base::StrCat(R"("x_number":)", std::string(kLongFieldBytes, '9'));
-  if (name == "twice") return R"("id":"first","id":"second")";
+std::string Number() { return base::StrCat(R"("x_number":)", std::string(kLongFieldBytes, '9')); }
+
+std::string Twice() { return R"("id":"first","id":"second")"; }
+
+std::string Unknown() {
   return R"("x_unknown":{"a":[1,null,{"b":"c"}]},"service_tier":"never-heard-of")";
 }
 
-constexpr char kSeparators[] = "separators";
-constexpr char kLong[] = "long";
-constexpr char kEndless[] = "endless";
-constexpr char kNul[] = "nul";
-constexpr char kBroken[] = "broken";
-constexpr char kDeep[] = "deep";
-constexpr char kNumber[] = "number";
-constexpr char kTwice[] = "twice";
-constexpr char kUnknown[] = "unknown";
-
 // The field in the last event with content.
-template <const char* kName>
+template <std::string (*kField)()>
 void FieldInEvents(const FaultContext&, std::vector<Piece>* events) {
-  if (Piece* last = LastContent(events)) AddField(Field(kName), last);
+  if (Piece* last = LastContent(events)) AddField(kField(), last);
 }
 
 // The same field in an answer that is not streamed.
-template <const char* kName>
+template <std::string (*kField)()>
 void FieldInAnswer(const FaultContext&, Reply* reply) {
   if (reply->stream) return;
-  for (Piece& piece : reply->body) AddField(Field(kName), &piece);
+  for (Piece& piece : reply->body) AddField(kField(), &piece);
 }
 
-template <const char* kName>
+template <std::string (*kField)()>
 void BadFieldInAnswer(const FaultContext& context, Reply* reply) {
   reply->faulty = true;
-  FieldInAnswer<kName>(context, reply);
+  FieldInAnswer<kField>(context, reply);
 }
 
-// Puts `piece` before each event.
+// Puts `pieces` before each event.
 void Between(const std::vector<Piece>& pieces, std::vector<Piece>* events) {
   std::vector<Piece> mixed;
   for (Piece& event : *events) {
@@ -167,15 +158,6 @@ void SpacesAroundDone(const FaultContext&, std::vector<Piece>* events) {
 
 void OneByteSegments(Knobs* knobs, SseStyle*) { knobs->segment_bytes = 1; }
 
-// An error under the status 200, as JSON also where a stream was asked for.
-void JsonError(const FaultContext&, Reply* reply) {
-  reply->faulty = true;
-  reply->content_type = "application/json";
-  reply->framing = Framing::kLength;
-  reply->body = {{.kind = PieceKind::kBody, .raw = true}};
-  reply->body[0].bytes = ErrorBody("Overloaded (simulated)", "overloaded_error", "", "");
-}
-
 // A stream's type, and in it the JSON of an answer that is not streamed.
 void BareJson(const FaultContext& context, Reply* reply) {
   if (!reply->stream) return;
@@ -217,13 +199,14 @@ void EmptyFinish(const FaultContext&, std::vector<Piece>* events) {
 }
 
 void BrokenEvent(const FaultContext&, std::vector<Piece>* events) {
-  const auto last = std::find_if(events->rbegin(), events->rend(), IsContent);
-  if (last == events->rend()) return;
-  events->insert(last.base() - 1, {.bytes = R"({"choices":[{"index":0,"delta":{"content":)"});
+  const Piece* last = LastContent(events);
+  if (last == nullptr) return;
+  events->insert(events->begin() + (last - events->data()),
+                 {.bytes = R"({"choices":[{"index":0,"delta":{"content":)"});
 }
 
 void NullContent(const FaultContext& context, std::vector<Piece>* events) {
-  FieldInEvents<kUnknown>(context, events);
+  FieldInEvents<Unknown>(context, events);
   Between({{.bytes = R"({"choices":[{"index":0,"delta":{"content":null,"x":1}}]})"},
            {.bytes = R"({"choices":[{"index":0,"delta":{}}]})"}},
           events);
@@ -241,29 +224,30 @@ const FaultRow kFaults[] = {
     {"6", "comments with a blank line after them", nullptr, CommentEvents, nullptr},
     {"7", "a keepalive comment as data", nullptr, KeepaliveData, nullptr},
     {"8", "ping events, with data and without", nullptr, PingEvents, nullptr},
-    {"10", "U+2028, U+2029, NEL in JSON", nullptr, FieldInEvents<kSeparators>,
-     FieldInAnswer<kSeparators>},
-    {"11", "a line of 1 MiB", nullptr, FieldInEvents<kLong>, FieldInAnswer<kLong>},
-    {"11big", "a line of 17 MiB", nullptr, FieldInEvents<kEndless>, FieldInAnswer<kEndless>},
+    {"10", "U+2028, U+2029, NEL in JSON", nullptr, FieldInEvents<Separators>,
+     FieldInAnswer<Separators>},
+    {"11", "a line of 1 MiB", nullptr, FieldInEvents<Long<kLongFieldBytes>>,
+     FieldInAnswer<Long<kLongFieldBytes>>},
+    {"11big", "a line of 17 MiB", nullptr, FieldInEvents<Long<kEndlessFieldBytes>>,
+     FieldInAnswer<Long<kEndlessFieldBytes>>},
     {"12", "gzip that nobody asked for", nullptr, nullptr, Gzip},
     {"12b", "a small gzip with more in it than an answer may have", nullptr, nullptr, GzipBomb},
     {"13", "byte order mark and blank lines first", nullptr, nullptr, ByteOrderMark},
-    {"13nul", "a NUL byte", nullptr, FieldInEvents<kNul>, BadFieldInAnswer<kNul>},
+    {"13nul", "a NUL byte", nullptr, FieldInEvents<Nul>, BadFieldInAnswer<Nul>},
     {"14", "no blank line after the last event", nullptr, nullptr, NoLastBlankLine},
     {"15", "content and [DONE] after [DONE]", nullptr, MoreAfterDone, nullptr},
     {"15spaces", "spaces around [DONE]", nullptr, SpacesAroundDone, nullptr},
     {"16", "segments of one byte", OneByteSegments, nullptr, nullptr},
-    {"27", "200 with an error as JSON", nullptr, nullptr, JsonError},
     {"28", "a stream that is one JSON", nullptr, nullptr, BareJson},
     {"29", "a stream that nobody asked for", nullptr, nullptr, StreamForUnary},
     {"32", "a redirection", nullptr, nullptr, Redirect},
     {"43", "finish_reason twice", nullptr, FinishTwice, nullptr},
     {"43empty", "an empty finish_reason on each chunk", nullptr, EmptyFinish, nullptr},
-    {"53", "broken JSON among good", nullptr, BrokenEvent, BadFieldInAnswer<kBroken>},
-    {"54deep", "10,000 nested arrays", nullptr, FieldInEvents<kDeep>, FieldInAnswer<kDeep>},
-    {"54number", "a number of 1 MiB", nullptr, FieldInEvents<kNumber>, FieldInAnswer<kNumber>},
-    {"54twice", "a key twice", nullptr, FieldInEvents<kTwice>, FieldInAnswer<kTwice>},
-    {"55", "unknown fields, null content, no role", nullptr, NullContent, FieldInAnswer<kUnknown>},
+    {"53", "broken JSON among good", nullptr, BrokenEvent, BadFieldInAnswer<Broken>},
+    {"54deep", "10,000 nested arrays", nullptr, FieldInEvents<Deep>, FieldInAnswer<Deep>},
+    {"54number", "a number of 1 MiB", nullptr, FieldInEvents<Number>, FieldInAnswer<Number>},
+    {"54twice", "a key twice", nullptr, FieldInEvents<Twice>, FieldInAnswer<Twice>},
+    {"55", "unknown fields, null content", nullptr, NullContent, FieldInAnswer<Unknown>},
     {"56", "another id in each chunk", nullptr, ChangingId, nullptr},
 };
 

@@ -46,6 +46,15 @@ class TransportFixture : public ::testing::Test {
       if (exchange->wakes >= 0) ++exchange->wakes;
     }
   }
+  // The only connection of the pool, on which one exchange has ended well.
+  Connection& PooledConnection() {
+    auto exchange = Start();
+    Connection& peer = server_.WaitForRequest();
+    peer.Send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    EXPECT_TRUE(RunUntilDone(*exchange));
+    Drop(std::move(exchange));
+    return peer;
+  }
   // Aborts or ends the exchange.
   static void Drop(std::unique_ptr<Exchange> exchange) {
     exchange->transfer.reset();
