@@ -13,6 +13,25 @@ find_package(ZLIB REQUIRED)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(LIBEVENT REQUIRED IMPORTED_TARGET libevent_core libevent_pthreads libevent_extra)
 
+# gRPC, protobuf and abseil are linked in where their archives are there (Debian's packages have them): calls go straight
+# to them instead of through the linker's tables, and their thread-local variables are a load instead of a call. A unary
+# call costs about a tenth less (bench S2). The sanitizers take the shared ones: these are quicker to link.
+if(PINGTI_SANITIZER STREQUAL "")
+  get_property(imported DIRECTORY PROPERTY IMPORTED_TARGETS)
+  foreach(target IN LISTS imported)
+    if(NOT target MATCHES "^(gRPC|absl|protobuf)::")
+      continue()
+    endif()
+    foreach(property IN ITEMS IMPORTED_LOCATION IMPORTED_LOCATION_RELEASE IMPORTED_LOCATION_NONE)
+      get_target_property(location ${target} ${property})
+      string(REGEX REPLACE "\\.so[.0-9]*$" ".a" archive "${location}")
+      if(archive MATCHES "\\.a$" AND EXISTS "${archive}")
+        set_target_properties(${target} PROPERTIES ${property} "${archive}")
+      endif()
+    endforeach()
+  endforeach()
+endif()
+
 # yaml-cpp's target got its namespace in 0.8.
 if(TARGET yaml-cpp::yaml-cpp)
   add_library(pingti_yaml ALIAS yaml-cpp::yaml-cpp)

@@ -41,6 +41,8 @@ void SetArguments(const config::Server& server, grpc::ServerBuilder* builder) {
     builder->AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_GRACE_MS,
                                 Millis(server.connection_age_grace));
   }
+  // Nobody reads what channelz would note of every call: there is no service for it.
+  builder->AddChannelArgument(GRPC_ARG_ENABLE_CHANNELZ, 0);
   // Two servers that share a port by mistake are worse than one that does not start.
   builder->AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   if (server.memory_quota_bytes > 0) {
