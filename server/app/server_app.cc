@@ -8,6 +8,7 @@
 #include <string>
 
 #include "server/app/configuration.h"
+#include "server/app/memory_use.h"
 #include "server/base/log.h"
 #include "server/base/strings.h"
 #include "server/rpc/server.h"
@@ -20,6 +21,9 @@ namespace {
 
 using base::Log;
 using base::LogLevel;
+
+// The memory in use is looked at so often.
+constexpr absl::Duration kMemoryInterval = absl::Milliseconds(250);
 
 // Each call in flight may need two descriptors; the soft limit of 1,024 is soon used up.
 void RaiseDescriptorLimit() {
@@ -54,13 +58,23 @@ bool SignalWithin(const sigset_t& signals, absl::Duration delay) {
   return sigtimedwait(&signals, nullptr, &time) > 0;
 }
 
-void Serve(rpc::Server& server, Configuration& configuration) {
+// SIGTERM or SIGINT. Until one comes, SIGHUP is served and the memory in use is looked at.
+int WaitForEnd(rpc::Server& server, Configuration& configuration, telemetry::Gauge& memory_used) {
   sigset_t signals = EndSignals();
   sigaddset(&signals, SIGHUP);
-  int signal = 0;
-  while (sigwait(&signals, &signal) == 0 && signal == SIGHUP) {
+  const timespec interval = absl::ToTimespec(kMemoryInterval);
+  const MemoryUse memory;
+  while (true) {
+    memory_used.Set(memory.Thousandths());
+    const int signal = sigtimedwait(&signals, nullptr, &interval);
+    if (signal == SIGTERM || signal == SIGINT) return signal;
+    if (signal != SIGHUP) continue;  // the time is over
     configuration.Reload([&](const auto& runtime) { server.Reload(runtime); });
   }
+}
+
+void Serve(rpc::Server& server, Configuration& configuration, telemetry::Gauge& memory_used) {
+  const int signal = WaitForEnd(server, configuration, memory_used);
   // From now on SIGHUP stays blocked: a drain has nothing to reload.
   Log(LogLevel::kInfo, "draining", {{"signal", signal == SIGTERM ? "SIGTERM" : "SIGINT"}});
   server.StopServing();
@@ -97,7 +111,7 @@ int RunServer(const Flags& flags) {
   SayListening("metrics", settings.listen.metrics, (*metrics)->port());
   Log(LogLevel::kInfo, "serving",
       {{"version", PINGTI_VERSION}, {"workers", base::StrCat(settings.server.workers)}});
-  Serve(**server, *configuration);
+  Serve(**server, *configuration, registry.process().memory_used);
   server->reset();
   metrics->reset();
   access_log.reset();

@@ -42,7 +42,13 @@ struct Server {
   absl::Duration drain_delay;                      // between NOT_SERVING and GOAWAY; 0 to 1 min
   absl::Duration drain_grace = absl::Seconds(60);  // streams may finish within it; 0 to 1 h
   bool reflection = false;
-  int calls_in_flight_max = 20'000;  // per worker; past it OVERLOADED
+  int calls_in_flight_max = 20'000;  // per worker; past it OVERLOADED; 1 to 1,000,000
+  // A worker that lets its calls wait longer than this has fewer of them; 0: never. 0 to 1 min.
+  absl::Duration overload_delay = absl::Milliseconds(100);
+  // Percent of the memory that the process may use: from low on it has fewer calls, from high on no
+  // new ones. 0 to 100; 0: whatever it uses.
+  int memory_low_watermark = 85;
+  int memory_high_watermark = 95;
 };
 
 // `limits:` of one request and of one answer.

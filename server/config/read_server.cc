@@ -1,4 +1,5 @@
 // The sections about the process itself.
+#include "server/base/strings.h"
 #include "server/config/sections.h"
 #include "server/config/value.h"
 
@@ -35,6 +36,15 @@ void ReadServer(const YamlEntry& section, Context& context, Server* server) {
   fields.Duration("drain_grace", &server->drain_grace, zero, absl::Hours(1));
   fields.Bool("reflection", &server->reflection);
   fields.Integer("calls_in_flight_max", &server->calls_in_flight_max, 1, 1'000'000);
+  fields.Duration("overload_delay", &server->overload_delay, zero, absl::Minutes(1));
+  fields.Integer("memory_low_watermark", &server->memory_low_watermark, 0, 100);
+  fields.Integer("memory_high_watermark", &server->memory_high_watermark, 0, 100);
+  const bool both = server->memory_low_watermark > 0 && server->memory_high_watermark > 0;
+  if (both && server->memory_low_watermark > server->memory_high_watermark) {
+    fields.Error("memory_low_watermark",
+                 base::StrCat("is above memory_high_watermark, which is ",
+                              server->memory_high_watermark, "; write at most that"));
+  }
   fields.Finish();
 }
 

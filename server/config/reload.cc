@@ -41,6 +41,9 @@ std::vector<std::string> KeepWhatTakesARestart(const Config& running, Config* ne
   k.Keep("server.connection_age_grace", from.connection_age_grace, &to.connection_age_grace);
   k.Keep("server.reflection", from.reflection, &to.reflection);
   k.Keep("server.calls_in_flight_max", from.calls_in_flight_max, &to.calls_in_flight_max);
+  k.Keep("server.overload_delay", from.overload_delay, &to.overload_delay);
+  k.Keep("server.memory_low_watermark", from.memory_low_watermark, &to.memory_low_watermark);
+  k.Keep("server.memory_high_watermark", from.memory_high_watermark, &to.memory_high_watermark);
   k.Keep("quota.redis", running.quota.redis, &next->quota.redis);
   k.Keep("features.quota", running.features.quota, &next->features.quota);
   k.Keep("features.metrics", running.features.metrics, &next->features.metrics);

@@ -59,7 +59,9 @@ base::Task<void> Call::Run() {
   const bool entered = worker_.gate().Enter();
   std::optional<model::CallError> error =
       entered ? Admit(chosen_id) : std::make_optional(admission::OverloadedError());
-  if (!entered) worker_.stats().calls_overloaded.Add();
+  if (error && error->reason == model::ErrorReason::kOverloaded) {
+    worker_.stats().calls_overloaded.Add();
+  }
   sink_.AddHeader("x-request-id", input_.request.request_id);
   Outcome outcome;
   model::Usage usage;
@@ -80,6 +82,7 @@ base::Task<void> Call::Run() {
   if (transfer_) co_await Linger();
   transfer_.reset();
   timer_.Cancel();
+  if (tenant_load_ != nullptr) worker_.gate().Release(*tenant_load_);
   if (entered) worker_.gate().Leave();
   worker_.Remove(this);
 }
@@ -92,6 +95,9 @@ std::optional<model::CallError> Call::Admit(const std::string& chosen_id) {
   auto who = admission::Authenticate(input_.authorization, runtime.directory(), config);
   if (auto* refused = std::get_if<model::CallError>(&who)) return std::move(*refused);
   identity_ = std::get<tenancy::Identity>(who);
+  admission::TenantLoad& load = view_->load(identity_->tenant);
+  if (!worker_.gate().Admit(load)) return admission::OverloadedError();
+  tenant_load_ = &load;
   if (input_.unreadable) return std::move(input_.unreadable);
 
   std::string made_id = std::exchange(request.request_id, chosen_id);

@@ -43,7 +43,7 @@ struct CallInput {
 };
 
 // Why a call is ended from outside.
-enum class StopCause { kNone, kCallerCancelled, kDeadline, kDraining };
+enum class StopCause { kNone, kCallerCancelled, kDeadline, kDraining, kOverloaded };
 
 class Call {
  public:
@@ -73,6 +73,9 @@ class Call {
     std::vector<model::ChoiceEnd> ends;  // stream
     int status = 0;
   };
+
+  // In line for quota, and nothing was sent to a provider yet.
+  bool waits_for_quota() const { return in_line_ && attempts_ == 0 && stop_ == StopCause::kNone; }
 
   // Everything before the first byte to a provider. An error: the call ends with it, nothing was
   // taken.
@@ -185,12 +188,14 @@ class Call {
 
   // Known once admitted.
   std::optional<tenancy::Identity> identity_;
+  admission::TenantLoad* tenant_load_ = nullptr;  // counts this call; null: not admitted
   const routing::Route* route_ = nullptr;
   const Series* series_ = nullptr;
   quota::Estimate estimate_;
   bool strict_ = false;  // the tier's policy: the output cap is enforced
   absl::Duration max_queue_wait_;
   absl::Duration queued_;
+  bool in_line_ = false;  // for quota
   quota::Reservation reservation_;
 
   // The targets of the route, and what has been tried of them.

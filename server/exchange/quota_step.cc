@@ -143,6 +143,7 @@ base::Task<void> Call::Take(const Wanted& wanted, Taken* taken) {
       if (!joined) break;  // full
       wanted.stats->waiting.Add();
       wanted.stats->waiting_tokens.Add(wanted.demand.tokens);
+      in_line_ = true;
     }
     if (is_news) wanted.stats->expected_wait_ms.Set(absl::ToInt64Milliseconds(refusal.wait));
     taken->place = place.position();
@@ -151,6 +152,7 @@ base::Task<void> Call::Take(const Wanted& wanted, Taken* taken) {
   }
   const base::Instant now = worker_.clock().MonotonicNow();
   queued_ += now - started;
+  in_line_ = false;
   if (!place.in_line()) co_return;
   wanted.stats->waiting.Sub();
   wanted.stats->waiting_tokens.Sub(wanted.demand.tokens);

@@ -58,6 +58,9 @@ model::CallError Call::ErrorOf(const Outcome& outcome, const model::Usage& usage
       error.message = "the caller cancelled";
       error.metadata["stage"] = std::string(Stage());
       break;
+    case StopCause::kOverloaded:
+      error = admission::OverloadedError();
+      break;
     case StopCause::kNone: {
       routing::FailedAttempt attempt;
       attempt.failure = *outcome.failure;

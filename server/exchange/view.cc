@@ -7,16 +7,24 @@
 namespace pingti::exchange {
 
 View::View(std::shared_ptr<const Runtime> runtime, telemetry::WorkerMetrics& metrics,
-           Learning& learning, routing::HealthBook& health)
+           Learning& learning, routing::HealthBook& health, admission::TenantLoads& loads)
     : runtime_(std::move(runtime)),
       metrics_(metrics),
       learning_(learning),
       health_(health),
-      series_(runtime_->config().tenants.size()) {
+      tenant_loads_(loads),
+      series_(runtime_->config().tenants.size()),
+      loads_(series_.size()) {
   for (const config::Provider& provider : config().providers) {
     auto& dialect = dialects_[provider.dialect];
     if (!dialect) dialect = providers::NewDialect(provider.dialect);
   }
+}
+
+admission::TenantLoad& View::load(size_t tenant) {
+  std::shared_ptr<admission::TenantLoad>& load = loads_[tenant];
+  if (!load) load = tenant_loads_.Find(config().tenants[tenant].name);
+  return *load;
 }
 
 const Series& View::series(size_t tenant, const routing::Route& route) {

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "server/admission/gate.h"
 #include "server/exchange/learning.h"
 #include "server/exchange/runtime.h"
 #include "server/providers/dialect.h"
@@ -59,7 +60,7 @@ class View {
  public:
   // The others outlive it.
   View(std::shared_ptr<const Runtime> runtime, telemetry::WorkerMetrics& metrics,
-       Learning& learning, routing::HealthBook& health);
+       Learning& learning, routing::HealthBook& health, admission::TenantLoads& loads);
   View(const View&) = delete;
   View& operator=(const View&) = delete;
 
@@ -71,6 +72,8 @@ class View {
     return *dialects_.at(provider.dialect);
   }
 
+  // Of the tenant number `tenant`; stays valid as long as the View.
+  admission::TenantLoad& load(size_t tenant);
   // Of the tenant number `tenant` and a route of this runtime; stays valid as long as the View.
   const Series& series(size_t tenant, const routing::Route& route);
 
@@ -81,10 +84,12 @@ class View {
   telemetry::WorkerMetrics& metrics_;
   Learning& learning_;
   routing::HealthBook& health_;
+  admission::TenantLoads& tenant_loads_;
   std::map<std::string, std::unique_ptr<providers::Dialect>> dialects_;
   // By tenant, by route. A row is made when its tenant first calls: a reload of ten thousand
   // tenants costs little.
   std::vector<std::vector<Series>> series_;
+  std::vector<std::shared_ptr<admission::TenantLoad>> loads_;  // the same
 };
 
 }  // namespace pingti::exchange

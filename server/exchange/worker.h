@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "server/admission/gate.h"
+#include "server/admission/overload.h"
 #include "server/base/clock.h"
 #include "server/base/event_loop.h"
 #include "server/base/random.h"
@@ -39,6 +40,8 @@ struct WorkerParts {
   // Of all workers together.
   std::shared_ptr<Learning> learning = std::make_shared<Learning>();
   telemetry::AccessLog* access_log = nullptr;  // null: access records are off
+  // Memory used, in thousandths of what may be used. Null: unknown.
+  const telemetry::Gauge* memory_used = nullptr;
 };
 
 class Worker {
@@ -59,7 +62,7 @@ class Worker {
   const std::shared_ptr<View>& view() const { return view_; }
   const Runtime& runtime() const { return view_->runtime(); }
   const config::Config& config() const { return view_->config(); }
-  // Calls that begin from now on see `runtime`. The gate's size stays.
+  // Calls that begin from now on see `runtime`. What limits the worker itself stays.
   void SetRuntime(std::shared_ptr<const Runtime> runtime);
 
   // For calls without a route: refused ones, and those that only look. `tenant` may be empty.
@@ -68,7 +71,14 @@ class Worker {
   void Record(const telemetry::AccessRecord& record);
   bool records_calls() const { return parts_.access_log != nullptr; }
 
-  // Calls in flight, so that a drain can end them.
+  // A call has waited so long for the loop.
+  void NoteLoopDelay(absl::Duration waited) { loop_delay_.Note(waited); }
+
+  // A step of the overload controller. A timer makes one every OverloadController::kStep while
+  // there are calls, or the limit is lowered.
+  void CheckOverload();
+
+  // Calls in flight, so that a drain and an overload can end them.
   void Add(Call* call);
   void Remove(Call* call);
   // Ends every call that is still running with DRAINING, and every later one at once.
@@ -76,8 +86,16 @@ class Worker {
   bool stopping() const { return stopping_; }
 
  private:
+  // Ends as many calls that wait for quota, the newest of the largest tenant first.
+  void ShedWaiting(int calls);
+
   WorkerParts parts_;  // without `runtime`, which the view has
   admission::Gate gate_;
+  admission::TenantLoads loads_;
+  admission::LoopDelay loop_delay_;
+  admission::OverloadController overload_;
+  base::Timer overload_timer_;
+  bool overload_checked_ = false;  // the timer runs
   routing::HealthBook health_;
   std::shared_ptr<View> view_;  // never null
   // Bounded by the tenants of the view x methods.

@@ -35,6 +35,7 @@ void CompletionCall::OnAccepted(bool ok) {
     return;
   }
   live_ = listener_.live_calls->Enter();
+  accepted_at_ = listener_.worker->clock().MonotonicNow();
   WaitForNext();
   listener_.worker->loop().Post(&start_task_);
 }
@@ -43,7 +44,8 @@ void CompletionCall::Start() {
   exchange::Worker& worker = *listener_.worker;
   worker.stats().loop_posts.Add();
   exchange::CallInput input;
-  input.arrival = worker.clock().MonotonicNow();
+  input.arrival = accepted_at_;
+  worker.NoteLoopDelay(worker.clock().MonotonicNow() - accepted_at_);
   input.deadline = DeadlineOf(context_, worker.clock());
   input.authorization = AuthorizationOf(context_);
   if (worker.records_calls()) input.peer = context_.peer();

@@ -78,6 +78,7 @@ class CompletionCall : public exchange::ResponseSink {
   grpc::ServerContext context_;
   grpc::ByteBuffer request_;
   std::optional<exchange::Call> call_;  // loop thread
+  base::Instant accepted_at_;
   int64_t chunks_sent_ = 0;
   int64_t bytes_sent_ = 0;
 

@@ -56,6 +56,7 @@ exchange::WorkerParts PartsOf(int index, base::EventLoop& loop, base::Random& ra
   parts.runtime = std::move(runtime);
   parts.quota_store = &quota_store;
   parts.metrics = &registry.worker(index);
+  parts.memory_used = &registry.process().memory_used;
   parts.access_log = access_log;
   parts.learning = learning;
   return parts;

@@ -117,7 +117,8 @@ void AccessLog::Drain(Lane& lane, const std::function<bool()>& stop_waiting) {
       return;
     }
     if (result == WriteResult::kFailed) {
-      registry_.access_records_unwritten().Add(std::count(lines.begin(), lines.end(), '\n'));
+      registry_.process().access_records_unwritten.Add(
+          std::count(lines.begin(), lines.end(), '\n'));
     }
     lane.ring.Pop(size);
     drained += size;

@@ -123,7 +123,9 @@ struct CallStats {
 struct WorkerStats {
   Gauge calls_in_flight;
   Counter loop_posts;           // messages from other threads that the loop has run
-  Counter calls_overloaded;     // refused: calls_in_flight_max
+  Gauge calls_limit;            // in flight: what the overload controller allows
+  Counter calls_overloaded;     // refused: too many in flight
+  Counter calls_shed;           // ended while they waited: too many in flight
   Counter calls_cancelled;      // by the caller or its deadline
   Gauge transfers_in_flight;    // HTTP exchanges with providers
   Gauge transfers_paused;       // those that wait for a slow caller
@@ -135,6 +137,14 @@ struct WorkerStats {
   Histogram quota_wait{kWaitSeconds};
   StoreStats store;
   Counter bugs;  // doubtful states that were logged and survived
+};
+
+// What concerns the process as a whole. Each member has one writer.
+struct ProcessStats {
+  // Access records lost because standard error could not be written; AccessLog's thread.
+  Counter access_records_unwritten;
+  // Memory used, in thousandths of what the process may use; the main thread.
+  Gauge memory_used;
 };
 
 }  // namespace pingti::telemetry

@@ -37,11 +37,8 @@ LabelList GenAiLabels(const ModelLabels& l) {
 
 Collector::Collector(const Tables& tables,
                      const std::vector<std::unique_ptr<WorkerMetrics>>& workers,
-                     const Counter& access_records_unwritten)
-    : tables_(tables),
-      workers_(workers),
-      access_records_unwritten_(access_records_unwritten),
-      start_time_(ProcessStartTime()) {}
+                     const ProcessStats& process)
+    : tables_(tables), workers_(workers), process_(process), start_time_(ProcessStartTime()) {}
 
 std::vector<prometheus::MetricFamily> Collector::Collect() const {
   Families out;
@@ -225,6 +222,11 @@ void Collector::AddWorkers(Families* out) const {
   };
   add(CounterFamily("pingti_calls_overloaded_total", "Calls refused: too many in flight."),
       [](const WorkerStats& s) -> auto& { return s.calls_overloaded; });
+  add(GaugeFamily("pingti_calls_limit", "Calls in flight that the workers allow now."),
+      [](const WorkerStats& s) -> auto& { return s.calls_limit; });
+  add(CounterFamily("pingti_calls_shed_total",
+                    "Calls ended while they waited: too many in flight."),
+      [](const WorkerStats& s) -> auto& { return s.calls_shed; });
   add(CounterFamily("pingti_calls_cancelled_total", "Calls ended by the caller or its deadline."),
       [](const WorkerStats& s) -> auto& { return s.calls_cancelled; });
   add(GaugeFamily("pingti_upstream_transfers_in_flight", "HTTP exchanges with providers."),
@@ -243,8 +245,12 @@ void Collector::AddWorkers(Families* out) const {
            Sum(std::span<const WorkerStats* const>(all),
                [](const WorkerStats& s) -> auto& { return s.access_records_lost; }));
   lost.Add(MakeLabels({{"cause", "unwritten"}}),
-           static_cast<double>(access_records_unwritten_.value()));
+           static_cast<double>(process_.access_records_unwritten.value()));
   lost.MoveTo(out);
+
+  Family memory = GaugeFamily("pingti_memory_used_ratio", "Memory used, of what may be used.");
+  memory.Add({}, static_cast<double>(process_.memory_used.value()) / 1000.0);
+  memory.MoveTo(out);
 }
 
 void Collector::AddOverflows(Families* out) const {

@@ -15,7 +15,7 @@ namespace pingti::telemetry {
 class Collector final : public prometheus::Collectable {
  public:
   Collector(const Tables& tables, const std::vector<std::unique_ptr<WorkerMetrics>>& workers,
-            const Counter& access_records_unwritten);
+            const ProcessStats& process);
 
   // A sample for every label set that has been resolved; samples by result, failure class and usage
   // source only where they are not 0.
@@ -34,7 +34,7 @@ class Collector final : public prometheus::Collectable {
 
   const Tables& tables_;
   const std::vector<std::unique_ptr<WorkerMetrics>>& workers_;
-  const Counter& access_records_unwritten_;
+  const ProcessStats& process_;
   const double start_time_;
 };
 

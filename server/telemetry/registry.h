@@ -65,9 +65,7 @@ class Registry {
   // `index` from 0 to workers() - 1.
   WorkerMetrics& worker(int index) { return *workers_[index]; }
 
-  // Access records lost because standard error could not be written. Its writer is AccessLog's
-  // thread.
-  Counter& access_records_unwritten() { return access_records_unwritten_; }
+  ProcessStats& process() { return process_; }
 
   // What a scrape gets, in Prometheus' text format.
   std::string Text() const;
@@ -77,7 +75,7 @@ class Registry {
  private:
   std::unique_ptr<Tables> tables_;
   std::vector<std::unique_ptr<WorkerMetrics>> workers_;
-  Counter access_records_unwritten_;
+  ProcessStats process_;
   std::shared_ptr<prometheus::Collectable> collector_;
 };
 

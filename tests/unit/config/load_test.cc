@@ -83,6 +83,9 @@ server:
   drain_grace: 1ms
   reflection: true
   calls_in_flight_max: 9
+  overload_delay: 250ms
+  memory_low_watermark: 70
+  memory_high_watermark: 80
 limits: {image_bytes_max: 1KiB, answer_bytes_max: 2KiB, line_bytes_max: 3KiB,
          stream_buffer_bytes_max: 4KiB}
 estimation: {output_tokens_default: 5, sum: false}
@@ -105,6 +108,9 @@ features: {quota: false, metrics: false, access_record: false}
   EXPECT_EQ(config.server.drain_grace, absl::Milliseconds(1));
   EXPECT_TRUE(config.server.reflection);
   EXPECT_EQ(config.server.calls_in_flight_max, 9);
+  EXPECT_EQ(config.server.overload_delay, absl::Milliseconds(250));
+  EXPECT_EQ(config.server.memory_low_watermark, 70);
+  EXPECT_EQ(config.server.memory_high_watermark, 80);
   EXPECT_EQ(config.limits.image_bytes_max, 1024);
   EXPECT_EQ(config.limits.answer_bytes_max, 2048);
   EXPECT_EQ(config.limits.line_bytes_max, 3072);

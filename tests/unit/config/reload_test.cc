@@ -42,6 +42,9 @@ TEST(KeepWhatTakesARestartTest, NamesEachSettingAndPutsItBack) {
   server.connection_age_grace *= 2;
   server.reflection = true;
   server.calls_in_flight_max += 1;
+  server.overload_delay += absl::Seconds(1);
+  server.memory_low_watermark += 1;
+  server.memory_high_watermark += 1;
   next.quota.redis = SomeRedis();
   next.features = {.quota = false, .metrics = false, .access_record = false};
   EXPECT_THAT(
@@ -51,7 +54,9 @@ TEST(KeepWhatTakesARestartTest, NamesEachSettingAndPutsItBack) {
                   "server.memory_quota_bytes", "server.keepalive_time", "server.keepalive_timeout",
                   "server.ping_interval_min", "server.connection_age",
                   "server.connection_age_grace", "server.reflection", "server.calls_in_flight_max",
-                  "quota.redis", "features.quota", "features.metrics", "features.access_record"));
+                  "server.overload_delay", "server.memory_low_watermark",
+                  "server.memory_high_watermark", "quota.redis", "features.quota",
+                  "features.metrics", "features.access_record"));
   EXPECT_EQ(next.server.workers, 2);
   EXPECT_EQ(next.listen.grpc, running.listen.grpc);
   EXPECT_FALSE(next.quota.redis);

@@ -69,6 +69,9 @@ TEST(ShippedConfigTest, ShowsTheDefaults) {
   EXPECT_EQ(config.server.metadata_bytes_max, defaults.server.metadata_bytes_max);
   EXPECT_EQ(config.server.concurrent_streams_max, defaults.server.concurrent_streams_max);
   EXPECT_EQ(config.server.calls_in_flight_max, defaults.server.calls_in_flight_max);
+  EXPECT_EQ(config.server.overload_delay, defaults.server.overload_delay);
+  EXPECT_EQ(config.server.memory_low_watermark, defaults.server.memory_low_watermark);
+  EXPECT_EQ(config.server.memory_high_watermark, defaults.server.memory_high_watermark);
   EXPECT_EQ(config.server.memory_quota_bytes, defaults.server.memory_quota_bytes);
   EXPECT_EQ(config.server.keepalive_time, defaults.server.keepalive_time);
   EXPECT_EQ(config.server.keepalive_timeout, defaults.server.keepalive_timeout);

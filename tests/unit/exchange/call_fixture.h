@@ -111,6 +111,7 @@ class CallFixture : public ::testing::Test {
       parts.quota_store = &quota_store_;
       parts.metrics = &registry_.worker(0);
       parts.access_log = access_log_;
+      parts.memory_used = &registry_.process().memory_used;
       worker_.emplace(parts);
     }
     return *worker_;

@@ -1,5 +1,6 @@
 // Taking quota: who may go at once, who waits, and where.
 #include <string>
+#include <vector>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -33,6 +34,10 @@ class QuotaStepTest : public CallFixture {
   bool IsSent(size_t exchanges) { return transport_.exchanges().size() == exchanges; }
   // Others give back what they had reserved.
   void GiveBack(int64_t tokens) { buckets().AdjustTokens(-tokens, clock_.MonotonicNow()); }
+  void CheckOverload(int memory) {
+    registry_.process().memory_used.Set(memory);
+    worker().CheckOverload();
+  }
   void AnswerLast() { exchange().Answer(200, kJson, WholeAnswer("hi", kUsage30)); }
 };
 
@@ -106,6 +111,47 @@ TEST_F(QuotaStepTest, ARefusalForTheLimitOfAKeyNamesIt) {
   Running& refused = Start(std::move(input));
   EXPECT_EQ(Metadata(refused, "bucket"), "tenant:acme/key:other/requests_per_minute");
   EXPECT_EQ(refused.sink.error()->retry_delay, absl::Minutes(1));
+}
+
+TEST_F(QuotaStepTest, AnOverloadEndsWhatWaitsAndNotWhatRuns) {
+  Running& running = Start(Ask());
+  ASSERT_TRUE(IsSent(1));
+  TakeTokens(tokens_left());
+  Running& waiting = StartPatient(100);
+  ASSERT_EQ(ReasonOf(waiting), "(running)");
+  CheckOverload(/*memory=*/950);
+  EXPECT_EQ(ReasonOf(waiting), "OVERLOADED");
+  EXPECT_EQ(waiting.sink.error()->retry_delay, absl::Seconds(1));
+  EXPECT_EQ(worker().stats().calls_shed.value(), 1);
+  EXPECT_EQ(ReasonOf(Start(Ask())), "OVERLOADED");
+  EXPECT_EQ(worker().stats().calls_overloaded.value(), 1);
+  AnswerLast();
+  EXPECT_EQ(ReasonOf(running), "OK");
+  CheckOverload(/*memory=*/100);
+  EXPECT_EQ(worker().stats().calls_limit.value(), admission::OverloadController::kLimitMin);
+  After(absl::Minutes(1));
+  EXPECT_EQ(ReasonOf(Start(Ask())), "(running)");
+}
+
+TEST_F(QuotaStepTest, AnOverloadEndsTheNewestOfTheLargestTenantFirst) {
+  config::Tenant& small = config_.tenants.emplace_back();
+  small.name = "small";
+  small.tier = "Tier1";
+  const tenancy::KeyHash hash = tenancy::HashKey(kOtherKey);
+  small.keys.push_back({"other", std::string(hash.begin(), hash.end())});
+  TakeTokens(kTokenLimit);
+  Running& oldest = StartPatient(400);
+  Running& newest = StartPatient(400);
+  worker().runtime().quotas().Find(1, "gpt-4o")->AdjustTokens(kTokenLimit, clock_.MonotonicNow());
+  Running& of_small = StartPatient(400, "Bearer pt_other_s3cret");
+  ASSERT_EQ(ReasonOf(of_small), "(running)");
+  std::vector<const Running*> ended;
+  for (Running* running : {&oldest, &newest, &of_small}) {
+    running->sink.set_on_end([&ended, running] { ended.push_back(running); });
+  }
+  CheckOverload(/*memory=*/950);
+  ASSERT_EQ(ended.size(), 3u);
+  EXPECT_EQ(ended[0], &newest);
 }
 
 TEST_F(QuotaStepTest, ASlotThatComesBackIsTakenSoon) {

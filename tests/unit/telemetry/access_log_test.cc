@@ -120,7 +120,7 @@ TEST(AccessLog, SurvivesAReaderThatWentAway) {
     AccessLog log(registry, pipe.writer());
     for (int i = 0; i < 10; ++i) log.Write(0, Record("lost"));
   }
-  EXPECT_EQ(registry.access_records_unwritten().value(), 10);
+  EXPECT_EQ(registry.process().access_records_unwritten.value(), 10);
 }
 
 // A reader that is slow and then reads gets everything once: nothing twice, nothing torn.
