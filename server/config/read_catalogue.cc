@@ -81,6 +81,10 @@ void ReadAlias(const YamlNode& node, const std::string& path, Context& context, 
   const bool many = node.Find("targets") != nullptr;
   fields.Text("to", &alias.to, CheckModelName, many ? Presence::kOptional : Presence::kRequired);
   ReadAliasTargets(fields, context, &alias);
+  fields.Bool("hedge", &alias.hedge);
+  if (alias.hedge && alias.targets.size() < 2) {
+    fields.Error("hedge", "needs two targets or more; give them as `targets`, or leave it out");
+  }
   ReadPartialTimeouts(fields, context, &alias.timeouts);
   fields.Finish();
   const std::string name = alias.name;

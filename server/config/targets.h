@@ -127,6 +127,8 @@ struct Alias {
   std::string to;
   std::vector<AliasTarget> targets;  // instead of `to`; 1 to kAliasTargetsMax
   PartialTimeouts timeouts;          // over those of the models
+  // A stream whose first token is late may be tried at a second target beside it.
+  bool hedge = false;
 
   std::vector<AliasTarget> Targets() const {
     return targets.empty() ? std::vector<AliasTarget>{{to}} : targets;

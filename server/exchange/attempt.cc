@@ -6,6 +6,7 @@
 #include "server/base/log.h"
 #include "server/base/strings.h"
 #include "server/exchange/call.h"
+#include "server/exchange/transfer_state.h"
 
 namespace pingti::exchange {
 namespace {
@@ -31,18 +32,6 @@ providers::TargetTraits TraitsOf(const routing::Target& target) {
   traits.system_messages = model.system_messages;
   traits.max_tokens_field = model.max_tokens_field;
   return traits;
-}
-
-bool IsEventStream(std::string_view content_type) {
-  return content_type.starts_with("text/event-stream");
-}
-
-bool AwaitsHeader(const transport::HttpTransfer& transfer) {
-  return transfer.status() == 0 && !transfer.done();
-}
-
-bool AwaitsErrorBody(const transport::HttpTransfer& transfer) {
-  return !transfer.done() && transfer.body().size() < transport::kBodyBufferBytesMax;
 }
 
 // How many choices must end before an answer without its terminator counts as complete.
@@ -92,7 +81,7 @@ void Call::GrowReservations() {
   }
 }
 
-base::Task<Call::Outcome> Call::Attempt() {
+void Call::BeginAttempt() {
   const config::Provider& provider = *target_->provider;
   const config::Limits& limits = view_->config().limits;
   attempt_started_ = worker_.clock().MonotonicNow();
@@ -116,29 +105,38 @@ base::Task<Call::Outcome> Call::Attempt() {
   http.private_network = provider.private_network;
   http.answer_bytes_max = static_cast<uint64_t>(limits.answer_bytes_max);
   if (!input_.stream) http.buffer_bytes_max = http.answer_bytes_max;
-  Outcome outcome;
   transfer_ = worker_.transport().Start(std::move(http), signal_);
   worker_.stats().transfers_in_flight.Add();
+}
+
+base::Task<Call::Outcome> Call::Attempt() {
+  BeginAttempt();
+  if (const auto late_at = HedgeAt()) co_await Race(*late_at);
+  Outcome outcome;
   if (input_.stream) {
     co_await ReadStream(*transfer_, &outcome);
   } else {
     co_await ReadWhole(*transfer_, &outcome);
   }
-  outcome.status = transfer_->status();
+  EndAttempt(&outcome);
+  co_return outcome;
+}
+
+void Call::EndAttempt(Outcome* outcome) {
+  outcome->status = transfer_->status();
   reached_upstream_ |= transfer_->connected();
   attempt_ended_ = worker_.clock().MonotonicNow();
-  if (outcome.failure) {
-    at_->attempts->failures[static_cast<int>(outcome.failure->failure_class)].Add();
+  if (outcome->failure) {
+    at_->attempts->failures[static_cast<int>(outcome->failure->failure_class)].Add();
   }
   at_->attempts->duration.Observe(absl::ToDoubleSeconds(attempt_ended_ - attempt_started_));
   at_->attempts->bytes_in.Add(bytes_in_);
-  NoteResult(outcome);
-  std::sort(outcome.ends.begin(), outcome.ends.end(),
+  NoteResult(*outcome);
+  std::sort(outcome->ends.begin(), outcome->ends.end(),
             [](const auto& a, const auto& b) { return a.index < b.index; });
   (input_.stream ? at_->stream : at_->unary)->in_flight.Sub();
-  if (outcome.failure) transfer_.reset();  // aborts what is not complete
+  if (outcome->failure) transfer_.reset();  // aborts what is not complete
   worker_.stats().transfers_in_flight.Sub();
-  co_return outcome;
 }
 
 void Call::NoteResult(const Outcome& outcome) {
@@ -209,8 +207,7 @@ base::Task<void> Call::WaitForHeader(transport::HttpTransfer& transfer, Outcome*
   bool go_on = true;
   while (go_on && AwaitsHeader(transfer)) go_on = co_await WaitForChange(outcome);
   NoteProviderLimits(transfer);
-  const bool is_stream = transfer.status() == 200 && IsEventStream(transfer.header("content-type"));
-  if (!go_on || is_stream) co_return;
+  if (!go_on || IsEventStream(transfer)) co_return;
   // An error, or no stream: read what fits into the buffer and classify it.
   while (go_on && AwaitsErrorBody(transfer)) go_on = co_await WaitForChange(outcome);
   if (!go_on) co_return;
@@ -218,12 +215,16 @@ base::Task<void> Call::WaitForHeader(transport::HttpTransfer& transfer, Outcome*
   outcome->failure = transfer.status() == 0 ? FailureOf(transfer) : ClassifyAnswer(transfer);
 }
 
+std::unique_ptr<providers::StreamDecoder> Call::NewDecoder() const {
+  providers::DecoderLimits limits;
+  limits.line_bytes_max = static_cast<size_t>(view_->config().limits.line_bytes_max);
+  return view_->dialect(*target_->provider).NewStreamDecoder(limits);
+}
+
 base::Task<void> Call::ReadStream(transport::HttpTransfer& transfer, Outcome* outcome) {
   co_await WaitForHeader(transfer, outcome);
   if (outcome->failure) co_return;
-  providers::DecoderLimits limits;
-  limits.line_bytes_max = static_cast<size_t>(view_->config().limits.line_bytes_max);
-  auto decoder = view_->dialect(*target_->provider).NewStreamDecoder(limits);
+  auto decoder = NewDecoder();
   model::StreamEvents events;
   while (!decoder->terminated()) {
     const bool done = transfer.done();

@@ -19,6 +19,7 @@
 #include "server/base/task.h"
 #include "server/exchange/attempt_timers.h"
 #include "server/exchange/response_sink.h"
+#include "server/exchange/rival.h"
 #include "server/exchange/worker.h"
 #include "server/model/completion.h"
 #include "server/quota/estimator.h"
@@ -142,8 +143,11 @@ class Call {
   void ForwardOutputCap();
   void GrowReservations();
   base::Task<Outcome> Attempt();
+  void BeginAttempt();
+  void EndAttempt(Outcome* outcome);
   base::Task<void> ReadWhole(transport::HttpTransfer& transfer, Outcome* outcome);
   base::Task<void> ReadStream(transport::HttpTransfer& transfer, Outcome* outcome);
+  std::unique_ptr<providers::StreamDecoder> NewDecoder() const;
   base::Task<void> WaitForHeader(transport::HttpTransfer& transfer, Outcome* outcome);
   base::Task<void> WaitForRoom(Outcome* outcome);
   bool MayLinger(base::Instant until) const;
@@ -155,6 +159,18 @@ class Call {
   void CountAnswer(const model::Answer& answer);
   model::Failure FailureOf(const transport::HttpTransfer& transfer) const;
   model::Failure ClassifyAnswer(transport::HttpTransfer& transfer);
+
+  // A second attempt beside a late one (hedge.cc).
+  enum class Sign { kNothing, kContent, kFailed };
+  // When this attempt is late. Nothing: it stays alone.
+  std::optional<base::Instant> HedgeAt() const;
+  // Until the attempt at hand is the one that serves, or has failed, or the call is over.
+  base::Task<void> Race(base::Instant late_at);
+  base::Task<void> StartRival();
+  bool ChooseRival(base::Instant now);
+  Sign LookForContent(base::Instant now, Outcome* outcome);
+  void SwapWithRival();
+  void DropRival(Outcome outcome);
 
   // Waits for the signal, a timer of the attempt, or the deadline. False: the attempt is over,
   // `outcome` says why.
@@ -226,6 +242,7 @@ class Call {
   int64_t bytes_in_ = 0;
   quota::TokenCounter counted_;
   std::vector<providers::Adaptation> adaptations_;
+  std::optional<Rival> rival_;  // runs beside it
 };
 
 }  // namespace pingti::exchange

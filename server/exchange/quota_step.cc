@@ -78,7 +78,8 @@ base::Task<std::optional<model::CallError>> Call::ReserveAtProvider() {
   }
   Wanted wanted;
   // As long as another target may have room.
-  wanted.may_wait = waits_at_provider_ || (options_.size() == 1 && at_->keys.size() == 1);
+  const bool is_last = waits_at_provider_ || (options_.size() == 1 && at_->keys.size() == 1);
+  wanted.may_wait = is_last && !rival_;
   wanted.stats = key_->quota;
   wanted.Add(key_->limits, key_->line);
   wanted.demand.tokens = estimate_.reserved_tokens;

@@ -70,6 +70,7 @@ void RouteTable::AddAlias(const config::Config& config, const config::Alias& ali
   const config::Model* original = FindModel(config, alias.name);
   Route route;
   route.name = alias.name;
+  route.hedge = alias.hedge;
   const config::Model* substitute = nullptr;
   for (const config::AliasTarget& wanted : alias.Targets()) {
     const config::Model* serves = FindModel(config, wanted.model);

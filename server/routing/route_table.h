@@ -32,6 +32,7 @@ struct Route {
   size_t index = 0;  // position in RouteTable::routes()
   // Quotas count by the class of the name that was asked for, not of what serves.
   std::string model_class;
+  bool hedge = false;           // a second attempt may run beside one that is late
   std::vector<Target> targets;  // by priority; at least one
 
   const Target& first() const { return targets.front(); }

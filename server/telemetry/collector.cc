@@ -144,6 +144,11 @@ void Collector::AddAttempts(Families* out) const {
   Family ratio = HistogramFamily("pingti_quota_estimate_ratio", "Reserved tokens over used ones.");
   Family factor = GaugeFamily("pingti_quota_input_factor",
                               "Measured input tokens over estimated ones, as learned.");
+  Family hedges = CounterFamily("pingti_upstream_hedges_total",
+                                "Attempts that were begun beside one that was late.");
+  Family won = CounterFamily("pingti_upstream_hedges_won_total", "Those that served their call.");
+  Family lost = CounterFamily("pingti_upstream_lost_tokens_total",
+                              "Estimated input of attempts that another one outran.");
   Family opened =
       CounterFamily("pingti_upstream_breaker_opened_total", "Times that a breaker opened.");
   Family open = GaugeFamily("pingti_upstream_breakers_open", "Workers whose breaker is open.");
@@ -153,6 +158,9 @@ void Collector::AddAttempts(Families* out) const {
         MakeLabels({{"provider", l.provider}, {"upstream_model", l.upstream_model}});
     attempts.Add(labels, Sum(stats, [](const AttemptStats& s) -> auto& { return s.attempts; }));
     retries.Add(labels, Sum(stats, [](const AttemptStats& s) -> auto& { return s.retries; }));
+    hedges.Add(labels, Sum(stats, [](const AttemptStats& s) -> auto& { return s.hedges; }));
+    won.Add(labels, Sum(stats, [](const AttemptStats& s) -> auto& { return s.hedges_won; }));
+    lost.Add(labels, Sum(stats, [](const AttemptStats& s) -> auto& { return s.lost_tokens; }));
     opened.Add(labels, Sum(stats, [](const AttemptStats& s) -> auto& { return s.breaker_opened; }));
     open.Add(labels, Sum(stats, [](const AttemptStats& s) -> auto& { return s.breaker_open; }));
     duration.Add(labels, Parts(stats, [](const AttemptStats& s) -> auto& { return s.duration; }));
@@ -175,8 +183,8 @@ void Collector::AddAttempts(Families* out) const {
           n);
     }
   });
-  for (Family* family :
-       {&attempts, &retries, &failures, &duration, &bytes, &ratio, &factor, &opened, &open}) {
+  for (Family* family : {&attempts, &retries, &failures, &duration, &bytes, &ratio, &factor,
+                         &hedges, &won, &lost, &opened, &open}) {
     family->MoveTo(out);
   }
 }

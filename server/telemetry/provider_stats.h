@@ -37,6 +37,9 @@ struct AttemptStats {
   Histogram estimate_ratio{kEstimateRatios};
   // What estimates of input tokens are multiplied with, in thousandths; 0: nothing learned yet.
   Gauge input_factor;
+  Counter hedges;          // those that were begun beside one that was late
+  Counter hedges_won;      // and served the call
+  Counter lost_tokens;     // estimated input of attempts that another one of their call outran
   Counter breaker_opened;  // times that this worker's breaker opened
   Gauge breaker_open;      // 1 while it is open, probes included
 };

@@ -80,6 +80,11 @@ TEST(AliasTargetsTest, PriorityAndWeightHaveDefaults) {
   EXPECT_EQ(alias.targets[0].weight, 100);
 }
 
+TEST(AliasTargetsTest, HedgingIsOffUnlessItIsSaid) {
+  EXPECT_FALSE(GoodAlias("{name: a, targets: [{model: large}, {model: small}]}").hedge);
+  EXPECT_TRUE(GoodAlias("{name: a, hedge: true, targets: [{model: large}, {model: small}]}").hedge);
+}
+
 TEST(AliasTargetsTest, KeepTheOrderOfTheFile) {
   EXPECT_THAT(
       TargetNames(GoodAlias("{name: a, targets: [{model: large, priority: 5}, {model: small}]}")),
@@ -154,6 +159,12 @@ TEST(AliasTargetsTest, AnEmptyListIsAnError) {
       "t.yaml:2:13: aliases[0].targets: is empty; give at least one target, or `to`";
   EXPECT_THAT(AliasErrors("{name: a, targets: []}"), ElementsAre(kError));
   EXPECT_THAT(AliasErrors("{name: a, targets: }"), ElementsAre(kError));
+}
+
+TEST(AliasTargetsTest, HedgingNeedsTwo) {
+  EXPECT_THAT(AliasErrors("{name: a, to: small, hedge: true}"),
+              ElementsAre("t.yaml:2:24: aliases[0].hedge: needs two targets or more; give them as "
+                          "`targets`, or leave it out"));
 }
 
 TEST(AliasTargetsTest, AMapIsAnError) {
