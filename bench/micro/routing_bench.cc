@@ -98,7 +98,7 @@ void BM_RouteCall(benchmark::State& state) {
     const base::Instant begin = clock.MonotonicNow();
     const Place place = route.PlaceOf(MustChoose(options, begin, *random));
     place.provider->budget.OnCall(begin);
-    const bool probe = NoteStart(place);
+    const bool probe = NoteStart(place, begin);
     const base::Instant end = clock.MonotonicNow();
     benchmark::DoNotOptimize(NoteSuccess(place, probe, /*stream=*/true, end - begin, end));
     NoteEnd(place);
@@ -122,7 +122,7 @@ void BM_RouteCallWithFailover(benchmark::State& state) {
     const Choice first = MustChoose(options, now, *random);
     const Place failed = route.PlaceOf(first);
     failed.provider->budget.OnCall(now);
-    const bool failed_probe = NoteStart(failed);
+    const bool failed_probe = NoteStart(failed, now);
     now = clock.MonotonicNow();
     NoteEnd(failed);
     benchmark::DoNotOptimize(NoteFailure(failed, failed_probe, failure, route.routing(), now));
@@ -134,7 +134,7 @@ void BM_RouteCallWithFailover(benchmark::State& state) {
     const Place place = route.PlaceOf(MustChoose(options, now, *random));
     if (place.provider == failed.provider) std::abort();
     place.provider->budget.OnCall(now);
-    const bool probe = NoteStart(place);
+    const bool probe = NoteStart(place, now);
     const base::Instant end = clock.MonotonicNow();
     benchmark::DoNotOptimize(NoteSuccess(place, probe, /*stream=*/true, end - now, end));
     NoteEnd(place);
