@@ -1,7 +1,8 @@
 // Answers of a Redis that is not the one we know, on any bytes: they are refused, or speak of
 // limits that the scopes have.
 //
-// Input: a byte that picks the limits of two scopes, then the bytes of the replies.
+// Input: a byte that picks the limits of two scopes, then the bytes of the replies. Where they
+// announce an array of more than 9,999 elements, hiredis would make room for it: they are left out.
 #include <hiredis/hiredis.h>
 
 #include <array>
@@ -64,8 +65,25 @@ void Check(const redisReply& reply, unsigned bits) {
   }
 }
 
+bool AnnouncesMuch(std::string_view bytes) {
+  constexpr size_t kDigitsMax = 4;
+  size_t digits = 0;
+  bool is_count = false;
+  for (const char c : bytes) {
+    if (std::string_view("*%~>").find(c) != std::string_view::npos) {
+      is_count = true;
+      digits = 0;
+    } else if (c == '\r' || c == '\n') {
+      is_count = false;
+    } else if (is_count && ++digits > kDigitsMax) {
+      return true;
+    }
+  }
+  return false;
+}
+
 void Run(std::string_view input) {
-  if (input.empty()) return;
+  if (input.empty() || AnnouncesMuch(input)) return;
   const auto bits = static_cast<uint8_t>(input[0]);
   input.remove_prefix(1);
   const std::unique_ptr<redisReader, void (*)(redisReader*)> reader(redisReaderCreate(),
