@@ -172,10 +172,9 @@ void ChaosCheck::CheckNoStrays() {
   }
 }
 
-int64_t ChaosCheck::attempts() const {
-  int64_t sum = 0;
-  for (const auto& [id, record] : records_) sum += static_cast<int64_t>(record.attempts.size());
-  return sum;
+size_t ChaosCheck::AttemptsOf(const ChaosCall& call) const {
+  const auto it = records_.find(call.id);
+  return it == records_.end() ? 0 : it->second.attempts.size();
 }
 
 int64_t ChaosCheck::arrivals() const {

@@ -54,8 +54,8 @@ class ChaosCheck {
   // No provider was asked for a call that has no record.
   void CheckNoStrays();
 
-  const std::map<std::string, RecordedCall>& records() const { return records_; }
-  int64_t attempts() const;
+  size_t AttemptsOf(const ChaosCall& call) const;
+  // Requests that providers have seen.
   int64_t arrivals() const;
 
  private:
