@@ -22,6 +22,8 @@ OF_TENANTS = "BM_ReserveAndSettleOfTenants/"
 REFUSAL = "BM_Refuse"
 REDIS = "BM_ReserveInRedis/manual_time"
 FEW, MANY = 10, 10_000
+ROUTE, FAILOVER = "BM_RouteCall", "BM_RouteCallWithFailover"
+CHUNK, CHUNK_MIXED = "BM_OpenAiChunkOf300Bytes", "BM_OpenAiChunkOf300BytesMixed"
 RUN_SECONDS_MAX = 600
 
 
@@ -111,6 +113,21 @@ def local_rows(binary, repetitions, seconds):
     ]
 
 
+def path_rows(binary, repetitions, seconds):
+    """Routing of a call and decoding of a chunk: CPU time."""
+    measured = run(binary, [ROUTE, FAILOVER, CHUNK, CHUNK_MIXED], repetitions, seconds)
+
+    def row(what, name, goal):
+        return Row("S8", what, ARM, measured.figure(name, "cpu_time"), "ns", goal=goal)
+
+    return [
+        row("routing of a call: options, choice, result", ROUTE, 3000),
+        row("the same with a failure: verdict, second choice", FAILOVER, 3000),
+        row("decode one chunk of 300 bytes", CHUNK, 1500),
+        row("decode one chunk of 300 bytes, Chinese and escapes", CHUNK_MIXED, 1500),
+    ]
+
+
 def redis_rows(binary, repetitions, seconds):
     """One round trip; the median and the 99th percentile of each repetition."""
     if shutil.which("redis-server") is None:
@@ -123,14 +140,15 @@ def redis_rows(binary, repetitions, seconds):
 
 
 def decision(bench):
-    """S8: the quota decision of a call, in memory and in a Redis on this machine."""
+    """S8: the quota decision of a call, in memory and in a Redis on this machine; what routing and
+    decoding cost."""
     binary = os.path.join(bench.binaries, "bench-micro")
     if not os.path.exists(binary):
         print(f"no S8: {binary} is not built (Debian package libbenchmark-dev)")
         return []
     repetitions = max(5, bench.rounds)
     seconds = 0.1 if bench.quick else 0.5
-    rows = local_rows(binary, repetitions, seconds)
+    rows = local_rows(binary, repetitions, seconds) + path_rows(binary, repetitions, seconds)
     try:
         rows += redis_rows(binary, repetitions, seconds)
     except (StartError, LoadError) as error:

@@ -16,12 +16,15 @@ namespace {
 
 constexpr size_t kLineBytesMax = 16 * 1024 * 1024;
 
-// One chunk as OpenAI sends it, with `content_bytes` of text.
-std::string Chunk(size_t content_bytes) {
+// One chunk as OpenAI sends it, with that text.
+std::string ChunkWith(const std::string& content) {
   return R"(data: {"id":"chatcmpl-9lMgfRSWPHcw51s6wxKT1YEO2CKpd","object":"chat.completion.chunk",)"
          R"("created":1721075653,"model":"yi-large","choices":[{"index":0,"delta":{"content":")" +
-         std::string(content_bytes, 'a') + R"("},"logprobs":null,"finish_reason":null}]})" + "\n\n";
+         content + R"("},"logprobs":null,"finish_reason":null}]})" + "\n\n";
 }
+
+// With `content_bytes` of text.
+std::string Chunk(size_t content_bytes) { return ChunkWith(std::string(content_bytes, 'a')); }
 
 void BM_SseEvent(benchmark::State& state) {
   const std::string bytes = Chunk(static_cast<size_t>(state.range(0)));
@@ -54,8 +57,7 @@ void BM_SseEventCutInTwo(benchmark::State& state) {
 }
 BENCHMARK(BM_SseEventCutInTwo);
 
-void BM_OpenAiStreamChunk(benchmark::State& state) {
-  const std::string bytes = Chunk(static_cast<size_t>(state.range(0)));
+void Decode(benchmark::State& state, const std::string& bytes) {
   const std::unique_ptr<Dialect> dialect = NewOpenAiDialect();
   const std::unique_ptr<StreamDecoder> decoder = dialect->NewStreamDecoder(DecoderLimits{});
   model::StreamEvents events;
@@ -66,7 +68,31 @@ void BM_OpenAiStreamChunk(benchmark::State& state) {
   }
   state.SetBytesProcessed(state.iterations() * static_cast<int64_t>(bytes.size()));
 }
+
+void BM_OpenAiStreamChunk(benchmark::State& state) {
+  Decode(state, Chunk(static_cast<size_t>(state.range(0))));
+}
 BENCHMARK(BM_OpenAiStreamChunk)->Arg(20)->Arg(300)->Arg(4000);
+
+// 300 bytes on the wire, the line end included.
+constexpr size_t kChunkBytes = 300;
+
+void BM_OpenAiChunkOf300Bytes(benchmark::State& state) {
+  const std::string bytes = Chunk(kChunkBytes - Chunk(0).size());
+  if (bytes.size() != kChunkBytes) std::abort();
+  Decode(state, bytes);
+}
+BENCHMARK(BM_OpenAiChunkOf300Bytes);
+
+// The same length, with a text of Chinese and of what JSON escapes.
+void BM_OpenAiChunkOf300BytesMixed(benchmark::State& state) {
+  std::string content = R"(\n\"\u4e00\")";
+  const size_t room = kChunkBytes - Chunk(0).size();
+  while (content.size() + 3 <= room) content += "\u4f60";
+  content.resize(room, '.');
+  Decode(state, ChunkWith(content));
+}
+BENCHMARK(BM_OpenAiChunkOf300BytesMixed);
 
 }  // namespace
 }  // namespace pingti::providers::openai

@@ -88,7 +88,7 @@ void Call::BeginAttempt() {
   timers_.emplace(target_->timeouts, attempt_started_, input_.stream);
   at_->attempts->attempts.Add();
   if (++attempts_ > 1) at_->attempts->retries.Add();
-  probe_ = routing::NoteStart(PlaceOf());
+  probe_ = routing::NoteStart(PlaceOf(), attempt_started_);
   if (std::exchange(key_->key_health->bench.shown, false)) at_->provider->keys_benched.Sub();
   if (std::exchange(at_->provider_health->out.shown, false)) at_->provider->out.Set(0);
   (input_.stream ? at_->stream : at_->unary)->in_flight.Add();

@@ -8,6 +8,7 @@
 #include "rapidjson/error/en.h"
 #include "rapidjson/memorystream.h"
 #include "rapidjson/reader.h"
+#include "server/base/text.h"
 
 namespace pingti::model {
 namespace {
@@ -21,11 +22,15 @@ class Inspector : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, Inspect
   explicit Inspector(bool object_wanted) : object_wanted_(object_wanted) {}
 
   bool Default() { return Scalar(); }
+  bool String(const char* text, rapidjson::SizeType length, bool) {
+    return IsText(text, length) && Scalar();
+  }
   bool StartObject() { return Open(); }
   bool StartArray() { return (depth_ > 0 || Scalar()) && Open(); }
   bool EndObject(rapidjson::SizeType) { return Close(); }
   bool EndArray(rapidjson::SizeType) { return Close(); }
   bool Key(const char* text, rapidjson::SizeType length, bool) {
+    if (!IsText(text, length)) return false;
     if (!object_wanted_ || depth_ != 1) return true;
     std::string name(text, length);
     if (std::find(members_.begin(), members_.end(), name) != members_.end()) {
@@ -47,6 +52,12 @@ class Inspector : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, Inspect
   // Keeps the search for duplicates cheap.
   static constexpr size_t kMembersMax = 1024;
 
+  // The reader sees that the first half of a surrogate pair stands alone, but not the second one.
+  bool IsText(const char* text, size_t length) {
+    if (base::IsValidUtf8({text, length})) return true;
+    refusal_ = "half a surrogate pair";
+    return false;
+  }
   bool Scalar() {
     if (!object_wanted_ || depth_ > 0) return true;
     refusal_ = "not a JSON object";

@@ -61,7 +61,7 @@ bool IsUsable(const TargetOption& target, base::Instant now) {
 double LoadOf(const TargetOption& target, base::Instant now) {
   double least = std::numeric_limits<double>::infinity();
   for (size_t k = 0; k < target.keys.size(); ++k) {
-    if (KeyIsUsable(target, k, now)) least = std::min(least, target.keys[k].target->Load());
+    if (KeyIsUsable(target, k, now)) least = std::min(least, target.keys[k].target->Load(now));
   }
   return least;
 }

@@ -58,7 +58,8 @@ BreakerOptions BreakerOptionsOf(const config::Routing& routing) {
   return options;
 }
 
-bool NoteStart(const Place& place) {
+bool NoteStart(const Place& place, base::Instant now) {
+  place.target->Remember(now);
   ++place.target->in_flight;
   return place.target->breaker.OnStart();
 }
@@ -68,6 +69,7 @@ void NoteEnd(const Place& place) { --place.target->in_flight; }
 HealthChange NoteSuccess(const Place& place, bool probe, bool stream, absl::Duration latency,
                          base::Instant now) {
   TargetHealth& target = *place.target;
+  target.Remember(now);
   HealthChange change;
   change.breaker_closed = probe && target.breaker.open();
   target.breaker.OnSuccess(probe, now);
@@ -85,6 +87,7 @@ HealthChange NoteSuccess(const Place& place, bool probe, bool stream, absl::Dura
 HealthChange NoteFailure(const Place& place, bool probe, const model::Failure& failure,
                          const config::Routing& routing, base::Instant now) {
   TargetHealth& target = *place.target;
+  target.Remember(now);
   const FailureClass why = failure.failure_class;
   const Verdict verdict = VerdictOf(why);
   HealthChange change;

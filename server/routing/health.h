@@ -6,6 +6,7 @@
 // worker's loop thread.
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <string>
@@ -26,6 +27,9 @@ namespace pingti::routing {
 inline constexpr int kHostUnknownMax = 3;
 // A key that is rate limited without being told for how long rests for this time.
 inline constexpr absl::Duration kRateLimitedFor = absl::Seconds(1);
+// The load that a target has shown counts less and less, and after this time without an attempt
+// nothing: else one that was slow or failed once would never be tried beside a better one.
+inline constexpr absl::Duration kLoadRememberedFor = absl::Seconds(10);
 
 // Something that is not used until a time, and why.
 struct Rest {
@@ -60,16 +64,20 @@ struct TargetHealth {
 
   // Higher is worse: how long an attempt is likely to take here, with those that are under way.
   // Failures in a row count like answers that take a second more each.
-  double Load() const {
+  double Load(base::Instant now) const {
     constexpr double kLeastSeconds = 1e-3;  // also of a target that nobody has tried yet
-    return (kLeastSeconds + latency_seconds + failures_in_a_row) * (1.0 + in_flight);
+    const double left = absl::FDivDuration(forgotten_at - now, kLoadRememberedFor);
+    const double known = (latency_seconds + failures_in_a_row) * std::clamp(left, 0.0, 1.0);
+    return (kLeastSeconds + known) * (1.0 + in_flight);
   }
+  void Remember(base::Instant now) { forgotten_at = now + kLoadRememberedFor; }
 
   Breaker breaker;
   RecentTimes first_token;     // of streams
   double latency_seconds = 0;  // to the first content, or to the whole of a unary answer; smoothed
   int failures_in_a_row = 0;   // of any class
   int in_flight = 0;
+  base::Instant forgotten_at = base::Instant::InfiniteFuture();  // latency and failures
 };
 
 // All of them, by name. Bounded by the configuration: Prune() forgets what it no longer has.
@@ -110,7 +118,7 @@ struct HealthChange {
 
 // An attempt begins; NoteEnd() ends it. True: it is a breaker's probe, which the first of its
 // results has to say.
-bool NoteStart(const Place& place);
+bool NoteStart(const Place& place, base::Instant now);
 void NoteEnd(const Place& place);
 
 // It is being answered: its content began (`stream`), or it is whole, after `latency`.

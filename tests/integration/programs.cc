@@ -64,8 +64,8 @@ std::string HttpGet(int port, const std::string& path) {
   return answer.body;
 }
 
-Provider::Provider(std::vector<std::string> arguments) {
-  std::vector<std::string> all = {ProviderBinary(), "--port", "0"};
+Provider::Provider(std::vector<std::string> arguments, int port) {
+  std::vector<std::string> all = {ProviderBinary(), "--port", std::to_string(port)};
   all.insert(all.end(), arguments.begin(), arguments.end());
   std::vector<std::string> addresses;
   process_ = StartListener(std::move(all), {}, {"listening on "}, &addresses);

@@ -31,7 +31,8 @@ std::string HttpGet(int port, const std::string& path);
 
 class Provider {
  public:
-  explicit Provider(std::vector<std::string> arguments = {});
+  // `port` 0: any free one.
+  explicit Provider(std::vector<std::string> arguments = {}, int port = 0);
 
   std::string base_url() const;
   int port() const { return port_; }
@@ -51,6 +52,7 @@ class Provider {
   int64_t DisconnectNs() const;
 
   Process& process() { return *process_; }
+  const Process& process() const { return *process_; }
 
  private:
   std::unique_ptr<Process> process_;

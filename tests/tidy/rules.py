@@ -66,7 +66,7 @@ CONFINED = (
         re.compile(r"^prometheus/"), ("server/telemetry",), _NO_FILE,
         "prometheus-cpp is known only in server/telemetry/: add a counter to a stats struct there"),
     Confined(
-        re.compile(r"^hiredis/"), ("server/quota", "tests/redis"), _NO_FILE,
+        re.compile(r"^hiredis/"), ("server/quota", "tests/redis", "tests/fuzz"), _NO_FILE,
         "hiredis is known only in server/quota/: use its QuotaStore"),
     Confined(
         re.compile(r"^(?:soci/|soci\.h|sqlite3\.h|libpq-fe\.h|postgresql/)"), ("server/storage",),

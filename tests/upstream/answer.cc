@@ -97,6 +97,19 @@ void FillTo(size_t bytes, std::string* text) {
   }
 }
 
+// Words that each name the speaker, the asker and their place in the answer.
+std::string SpokenText(const ChatRequest& request, const Knobs& knobs) {
+  constexpr int64_t kSpokenBytes = 200;
+  const int64_t asked = std::max(knobs.chunks * knobs.chunk_bytes, knobs.output_tokens * 4);
+  const auto wanted = static_cast<size_t>(asked > 0 ? asked : kSpokenBytes);
+  std::string text;
+  for (int64_t i = 0; text.size() < wanted; ++i) {
+    base::StrAppend(&text, knobs.voice, "/", request.user, "/", i, " ");
+  }
+  text.resize(wanted);
+  return text;
+}
+
 // An answer that is not streamed is sent once, so it has one send time.
 std::string StampedText(const Knobs& knobs, bool stream) {
   std::string chunk(kStampMark);
@@ -116,6 +129,7 @@ std::string FullText(const ChatRequest& request, const Knobs& knobs, uint64_t se
   if (request.response_format == ResponseFormat::kJsonObject) {
     return absl::StrFormat(R"({"simulated":true,"seed":"%016x","answer":"[simulated]"})", seed);
   }
+  if (!knobs.voice.empty()) return SpokenText(request, knobs);
   std::string text = Prose(WithoutMarker(request.last_user_text), seed);
   if (knobs.output_tokens > 0) {
     size_t wanted = static_cast<size_t>(knobs.output_tokens) * 4;

@@ -45,6 +45,7 @@ struct Knobs {
   int64_t output_tokens = 0;     // size of the answer, exactly; 0: what the text has
   int64_t segment_bytes = 0;     // most bytes per send(); 0: no limit
   int64_t fail_times = 0;        // fault and status only for the first N requests with that key
+  int64_t fail_every = 0;        // fault and status only for every Nth request; 0: for all
   int64_t rpm = 0;               // requests per minute per API key; 0: no limit
   int64_t tpm = 0;               // tokens per minute per API key; 0: no limit
   bool send_time = false;        // content is `t=<CLOCK_MONOTONIC ns>;` padded with dots
@@ -52,6 +53,7 @@ struct Knobs {
   bool reasoning = false;        // reasoning_content before the content
   bool citations = false;        // Yi's `quote`
   std::optional<UsageShape> usage_shape;
+  std::string voice;           // the answer's words tell who says them, and in which order
   std::string fault;           // name of a row in faults.cc
   std::string status;          // name of a row in errors.cc
   std::string key;             // what fail_times counts by

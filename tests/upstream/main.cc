@@ -70,6 +70,8 @@ int main(int argc, char** argv) {
   app.add_option("--threads", options.threads, "event loops")->check(CLI::Range(1, 256));
   app.add_option("--port-file", port_file, "writes the port into this file");
   app.add_option("--api-key", options.api_keys, "accept only these keys (repeatable)");
+  app.add_flag("--log-requests", options.log_requests,
+               "prints `chat <CLOCK_MONOTONIC ns> <user>` when a chat request has arrived");
   app.add_option("--rpm", options.base.rpm, "requests per minute for each key; 0: no limit");
   app.add_option("--tpm", options.base.tpm, "tokens per minute for each key; 0: no limit");
   app.add_option("--defaults", defaults, "knobs for every request, a JSON object");

@@ -115,7 +115,8 @@ class Server::Loop {
 };
 
 Server::Server(ServerOptions options)
-    : options_(std::move(options)), world_(options_.base, options_.api_keys, options_.threads) {}
+    : options_(std::move(options)),
+      world_(options_.base, options_.api_keys, options_.threads, options_.log_requests) {}
 
 Server::~Server() { Stop(); }
 

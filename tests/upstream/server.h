@@ -20,6 +20,7 @@ struct ServerOptions {
   int threads = 1;
   Knobs base;
   std::vector<std::string> api_keys;
+  bool log_requests = false;
 };
 
 class Server {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cstdio>
 
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
@@ -103,6 +104,11 @@ void FillReply(const Answer& answer, const ChatRequest& chat, Knobs knobs, Reply
   }
 }
 
+void LogRequest(const RequestRecord& record) {
+  std::printf("chat %lld %s\n", static_cast<long long>(record.arrival_ns), record.user.c_str());
+  std::fflush(stdout);
+}
+
 }  // namespace
 
 Service::Service(World& world, int loop) : world_(world), ledger_(world.ledger(loop)) {}
@@ -136,6 +142,7 @@ Exchange Service::HandleChat(const HttpRequest& request, int64_t now_ns) {
     record.key_tail = Tail(ApiKey(request));
     record.body = request.body.substr(0, kRecordedBodyBytesMax);
     exchange.script = Respond(request, &record, now_ns);
+    if (world_.logs_requests()) LogRequest(record);
     record.status = exchange.script->status;
     exchange.ticket = ledger_.Begin(std::move(record));
   }
@@ -235,6 +242,10 @@ bool Service::Refuse(const HttpRequest& request, const ChatRequest& chat, Knobs*
   }
   bool may_fail = !knobs->fault.empty() || !knobs->status.empty();
   if (may_fail && knobs->fail_times > 0 && !world_.FailsStill(knobs->key, knobs->fail_times)) {
+    knobs->fault.clear();
+    knobs->status.clear();
+  }
+  if (may_fail && knobs->fail_every > 1 && !world_.IsNth(knobs->fail_every)) {
     knobs->fault.clear();
     knobs->status.clear();
   }

@@ -39,6 +39,34 @@ struct ErrorCase {
   const char* code;  // null: JSON null
 };
 
+TEST_F(LimitsTest, FailsEveryNthRequest) {
+  int refused = 0;
+  for (int i = 0; i < 9; ++i) {
+    refused += Ask("[sim:status=503,fail_every=3]").status == 503 ? 1 : 0;
+  }
+  EXPECT_EQ(refused, 3);
+  EXPECT_EQ(Ask("[sim:status=503,fail_every=0]").status, 503);
+}
+
+TEST_F(LimitsTest, SpeaksWithAVoiceOfItsOwn) {
+  const auto text = [](const char* knobs) {
+    const std::string prompt = std::string("Hello[sim:voice=alpha") + knobs + "]";
+    const Response response = Chat(port(), ChatBody(prompt, false, R"(,"user":"u7")"));
+    return std::string(Json(response.body)["choices"][0]["message"]["content"].GetString());
+  };
+  EXPECT_THAT(text(""), StartsWith("alpha/u7/0 alpha/u7/1 alpha/u7/2 "));
+  EXPECT_EQ(text(",chunks=3,chunk_bytes=5"), "alpha/u7/0 alph");
+  EXPECT_EQ(text(",output_tokens=1"), "alph");
+}
+
+TEST(LogTest, NamesEachRequest) {
+  ProviderProcess provider({"--log-requests"});
+  ASSERT_NE(provider.port(), 0);
+  Chat(provider.port(), ChatBody("Hello", false, R"(,"user":"u7")"));
+  EXPECT_EQ(provider.Wait(/*terminate=*/true), 0);
+  EXPECT_THAT(provider.Output(), ::testing::ContainsRegex("chat [0-9]+ u7\n"));
+}
+
 TEST_F(LimitsTest, SendsEveryErrorInOpenAiShape) {
   constexpr ErrorCase kCases[] = {
       {"400", 400, "invalid_request_error", "context_length_exceeded"},

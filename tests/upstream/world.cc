@@ -46,8 +46,11 @@ void PutRecord(JsonWriter& writer, const RequestRecord& record) {
 
 }  // namespace
 
-World::World(Knobs base, std::vector<std::string> api_keys, int loops)
-    : base_(std::move(base)), api_keys_(std::move(api_keys)), defaults_(base_) {
+World::World(Knobs base, std::vector<std::string> api_keys, int loops, bool logs_requests)
+    : base_(std::move(base)),
+      api_keys_(std::move(api_keys)),
+      logs_requests_(logs_requests),
+      defaults_(base_) {
   for (int i = 0; i < loops; ++i) ledgers_.push_back(std::make_unique<Ledger>());
 }
 

@@ -25,7 +25,8 @@ inline constexpr size_t kFailKeysMax = 4096;
 class World {
  public:
   // `base` are the knobs of the command line; `api_keys` empty: every key is good.
-  World(Knobs base, std::vector<std::string> api_keys, int loops);
+  // With `logs_requests` each chat request is a line on standard output before it is answered.
+  World(Knobs base, std::vector<std::string> api_keys, int loops, bool logs_requests = false);
 
   // Changes with every change of the defaults.
   uint64_t generation() const { return generation_.load(std::memory_order_acquire); }
@@ -38,8 +39,13 @@ class World {
   // Counts one more request of `key`; true while it is among the first `fail_times`. With
   // kFailKeysMax keys counted, the counts of all are forgotten first.
   bool FailsStill(const std::string& key, int64_t fail_times);
+  // Counts one more request that might fail; true for every Nth.
+  bool IsNth(int64_t every) {
+    return may_fail_.fetch_add(1, std::memory_order_relaxed) % every == every - 1;
+  }
 
   bool KeyIsGood(std::string_view api_key) const;
+  bool logs_requests() const { return logs_requests_; }
   bool checks_keys() const { return !api_keys_.empty(); }
 
   uint64_t NextId() { return next_id_.fetch_add(1, std::memory_order_relaxed); }
@@ -55,10 +61,12 @@ class World {
  private:
   const Knobs base_;
   const std::vector<std::string> api_keys_;
+  const bool logs_requests_;
   std::vector<std::unique_ptr<Ledger>> ledgers_;
   RateLimiter limiter_;
   std::atomic<uint64_t> next_id_{1};
   std::atomic<uint64_t> generation_{1};
+  std::atomic<int64_t> may_fail_{0};
 
   mutable base::Mutex mu_;
   Knobs defaults_ ABSL_GUARDED_BY(mu_);

@@ -69,6 +69,15 @@ TEST(JsonProblemTest, RefusesNul) {
   EXPECT_EQ(*JsonProblem(std::string_view("{}\0", 3)), "NUL at byte 2");
 }
 
+TEST(JsonProblemTest, RefusesHalfASurrogatePair) {
+  for (const char* json : {R"("\ud83d")", R"("\ude00")", R"("a\ude00b")", R"("\ude00\ud83d")",
+                           R"({"\udc00":1})", R"({"a":["\udfff"]})"}) {
+    EXPECT_TRUE(JsonProblem(json).has_value()) << json;
+    EXPECT_TRUE(std::holds_alternative<std::string>(JsonObjectMembers(json))) << json;
+  }
+  EXPECT_THAT(*JsonProblem(R"({"\udc00":1})"), HasSubstr("half a surrogate pair at byte "));
+}
+
 TEST(JsonProblemTest, BoundsTheDepth) {
   auto nested = [](int depth) { return std::string(depth, '[') + std::string(depth, ']'); };
   EXPECT_FALSE(JsonProblem(nested(kJsonDepthMax)).has_value());

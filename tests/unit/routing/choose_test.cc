@@ -176,6 +176,21 @@ TEST_F(ChooseTest, TheSlowestOfThreeIsNeverTaken) {
   EXPECT_EQ(CountTargets(1'000)[2], 0);
 }
 
+TEST_F(ChooseTest, TheSlowestOfThreeIsTriedAgainAfterAWhile) {
+  Add(0);
+  Add(0);
+  Add(0);
+  for (size_t t = 0; t < 3; ++t) {
+    target(t).latency_seconds = t == 2 ? 5 : 1;
+    target(t).Remember(now_);
+  }
+  now_ = now_ + kLoadRememberedFor;
+  for (const size_t t : {0, 1}) target(t).Remember(now_);
+  EXPECT_GT(CountTargets(1'000)[2], 0);
+  target(2).Remember(now_);  // one has gone
+  EXPECT_EQ(CountTargets(1'000)[2], 0);
+}
+
 TEST_F(ChooseTest, TheLoadOfATargetIsThatOfItsLeastLoadedUsableKey) {
   Add(0, 100, {1, 1});
   Add(0);

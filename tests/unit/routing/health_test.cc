@@ -24,13 +24,13 @@ class HealthTest : public ::testing::Test {
   HealthChange Fail(FailureClass why, std::optional<absl::Duration> retry_after = std::nullopt) {
     model::Failure failure = model::LocalFailure(why, "");
     failure.retry_after = retry_after;
-    const bool probe = NoteStart(place_);
+    const bool probe = NoteStart(place_, now_);
     const HealthChange change = NoteFailure(place_, probe, failure, routing_, now_);
     NoteEnd(place_);
     return change;
   }
   HealthChange Succeed(absl::Duration latency = absl::Seconds(1), bool stream = true) {
-    const bool probe = NoteStart(place_);
+    const bool probe = NoteStart(place_, now_);
     const HealthChange change = NoteSuccess(place_, probe, stream, latency, now_);
     NoteEnd(place_);
     return change;
@@ -72,30 +72,55 @@ TEST(RestTest, IsNeverShortened) {
 // A thousandth of a second is always there.
 TEST_F(HealthTest, LoadGrowsWithLatencyAndWhatIsUnderWay) {
   target_.latency_seconds = 2;
-  EXPECT_DOUBLE_EQ(target_.Load(), 2.001);
+  EXPECT_DOUBLE_EQ(target_.Load(now_), 2.001);
   target_.in_flight = 3;
-  EXPECT_DOUBLE_EQ(target_.Load(), 8.004);
+  EXPECT_DOUBLE_EQ(target_.Load(now_), 8.004);
 }
 
 TEST_F(HealthTest, WhatNobodyHasTriedHasALoadToo) {
-  const double one = target_.Load();
+  const double one = target_.Load(now_);
   EXPECT_GT(one, 0);
   target_.in_flight = 1;
-  EXPECT_GT(target_.Load(), one);
+  EXPECT_GT(target_.Load(now_), one);
 }
 
 TEST_F(HealthTest, EachFailureInARowIsASecondOfLoad) {
   target_.latency_seconds = 0.5;
   Fail(FailureClass::kOverloaded);
   Fail(FailureClass::kOverloaded);
-  EXPECT_DOUBLE_EQ(target_.Load(), 2.501);
+  EXPECT_DOUBLE_EQ(target_.Load(now_), 2.501);
   Succeed(absl::Milliseconds(500));
-  EXPECT_DOUBLE_EQ(target_.Load(), 0.501);
+  EXPECT_DOUBLE_EQ(target_.Load(now_), 0.501);
+}
+
+TEST_F(HealthTest, LoadIsForgottenWhereNothingIsTried) {
+  Fail(FailureClass::kOverloaded);
+  Fail(FailureClass::kOverloaded);
+  EXPECT_DOUBLE_EQ(target_.Load(now_), 2.001);
+  now_ = now_ + kLoadRememberedFor / 2;
+  EXPECT_DOUBLE_EQ(target_.Load(now_), 1.001);
+  now_ = now_ + kLoadRememberedFor;
+  EXPECT_DOUBLE_EQ(target_.Load(now_), 0.001);
+}
+
+TEST_F(HealthTest, WhoLooksAgainBringsTheLoadBackForTheOthers) {
+  Fail(FailureClass::kOverloaded);
+  now_ = now_ + kLoadRememberedFor;
+  NoteStart(place_, now_);
+  EXPECT_DOUBLE_EQ(target_.Load(now_), 2 * 1.001);
+}
+
+TEST_F(HealthTest, ALateResultIsRememberedFromThenOn) {
+  const bool probe = NoteStart(place_, now_);
+  now_ = now_ + kLoadRememberedFor;
+  NoteSuccess(place_, probe, /*stream=*/false, kLoadRememberedFor, now_);
+  NoteEnd(place_);
+  EXPECT_DOUBLE_EQ(target_.Load(now_), 10.001);
 }
 
 TEST_F(HealthTest, AttemptsAreCountedWhileTheyAreUnderWay) {
-  EXPECT_FALSE(NoteStart(place_));
-  EXPECT_FALSE(NoteStart(place_));
+  EXPECT_FALSE(NoteStart(place_, now_));
+  EXPECT_FALSE(NoteStart(place_, now_));
   EXPECT_EQ(target_.in_flight, 2);
   NoteEnd(place_);
   EXPECT_EQ(target_.in_flight, 1);
@@ -161,7 +186,7 @@ TEST_F(HealthTest, AProbeThatIsRefusedAsBusyMayBeMadeAgain) {
 TEST_F(HealthTest, AProbeWhoseCallerLeavesMayBeMadeAgain) {
   OpenBreaker();
   now_ = now_ + absl::Seconds(30);
-  const bool probe = NoteStart(place_);
+  const bool probe = NoteStart(place_, now_);
   EXPECT_TRUE(probe);
   EXPECT_FALSE(target_.breaker.Allows(now_));
   NoteAbandoned(place_, probe);
@@ -174,7 +199,7 @@ TEST_F(HealthTest, AProbeWhoseCallerLeavesMayBeMadeAgain) {
 TEST_F(HealthTest, StallingAfterTheContentBeganOpensTheBreaker) {
   int answers = 0;
   for (; !target_.breaker.open() && answers < 100; ++answers) {
-    const bool probe = NoteStart(place_);
+    const bool probe = NoteStart(place_, now_);
     NoteSuccess(place_, probe, true, absl::Seconds(1), now_);
     NoteFailure(place_, false, model::LocalFailure(FailureClass::kStalled, ""), routing_, now_);
     NoteEnd(place_);
