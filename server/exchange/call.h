@@ -90,6 +90,8 @@ class Call {
   // is none.
   bool PickTarget(absl::Duration* pause);
   bool TakeChoice(const routing::Choice& choice, base::Instant now);
+  // Whether the place that was chosen can still be used.
+  bool MayStillGo() const;
   bool IsTooLate(const TargetSeries& at, const KeySeries& key, base::Instant now) const;
   // What is done after a failed attempt; excludes what must not be tried again.
   routing::Next Judge(const model::Failure& failure);
@@ -187,6 +189,7 @@ class Call {
   }
   void Settle(const model::Usage& usage, const model::CallError* error);
   void SettleAtProvider(model::Usage usage, base::Instant now);
+  void GiveBackAtProvider();  // of an attempt that was not made
   void RecordAttempt(const Outcome& outcome, std::string_view next);
   void WriteRecord(const model::Usage& usage, const model::CallError* error);
   Completed Complete(const model::Usage& usage, const Outcome& outcome);

@@ -150,6 +150,13 @@ bool Call::TakeChoice(const routing::Choice& choice, base::Instant now) {
   return true;
 }
 
+bool Call::MayStillGo() const {
+  const base::Instant now = worker_.clock().MonotonicNow();
+  const routing::Place place = PlaceOf();
+  return place.provider->out.over(now) && place.key->bench.over(now) &&
+         place.target->breaker.Allows(now);
+}
+
 routing::Next Call::Judge(const model::Failure& failure) {
   using routing::Next;
   const Next next = routing::VerdictOf(failure.failure_class).next;
@@ -239,6 +246,11 @@ base::Task<std::optional<model::CallError>> Call::Serve(Outcome* outcome) {
         if (!error) error = std::move(refused);
         continue;
       }
+    }
+    // Others may have failed there while this call paused or waited.
+    if (!MayStillGo()) {
+      GiveBackAtProvider();
+      continue;
     }
     *outcome = co_await Attempt();
     if (!outcome->failure) {

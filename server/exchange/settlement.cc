@@ -143,6 +143,12 @@ void Call::SettleAtProvider(model::Usage usage, base::Instant now) {
   provider_reservation_.Settle(usage, reached_upstream_, now);
 }
 
+void Call::GiveBackAtProvider() {
+  if (!provider_reservation_.open()) return;
+  CountSettlement(estimate_.reserved_tokens, 0, *key_->quota);
+  provider_reservation_.Settle({}, /*reached_upstream=*/false, worker_.clock().MonotonicNow());
+}
+
 void Call::RecordAttempt(const Outcome& outcome, std::string_view next) {
   telemetry::AccessAttempt attempt;
   attempt.provider = target_->provider->name;

@@ -351,6 +351,19 @@ TEST_F(FailoverTest, ACancelEndsAPause) {
   ExpectAllQuiet();
 }
 
+TEST_F(FailoverTest, ABreakerThatOpensDuringAPauseIsOpenAfterIt) {
+  UseYiAlone();
+  config_.routing.breaker_failures = 1;
+  Running& paused = StartUnary();
+  exchange().Answer(503, {{"content-type", "application/json"}, {"retry-after", "1"}}, "");
+  StartUnary();
+  exchange().Answer(500, kJson, kServerError);
+  After(absl::Seconds(1));
+  EXPECT_EQ(attempts(), 2u);
+  EXPECT_EQ(ReasonOf(paused), "TARGETS_UNAVAILABLE");
+  ExpectAllQuiet();
+}
+
 TEST_F(FailoverTest, RetriesHaveABudget) {
   UseYiAlone();
   config_.tiers[0].classes["gpt-4o"].requests_per_minute = 1'000;
