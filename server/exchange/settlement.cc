@@ -16,12 +16,13 @@ model::Usage Call::SettledUsage(const Outcome& outcome) const {
     return outcome.info.usage;
   }
   model::Usage usage;
-  // Failed before any content: the tenant used nothing, unless it was the caller who ended it. The
-  // provider has read the prompt then, and a tenant that always cancels would have no limit.
-  const bool caller_ended = stop_ == StopCause::kCallerCancelled || stop_ == StopCause::kDeadline;
-  if (outcome.failure && counted == 0 && !first_content_ && !(caller_ended && reached_upstream_)) {
-    return usage;
-  }
+  // Failed before any content that the caller asked for: the tenant used nothing, unless it was the
+  // caller who ended the attempt. The provider has read the prompt then, and a tenant that always
+  // cancels would have no limit.
+  const bool caller_ended = outcome.failure &&
+                            outcome.failure->failure_class == model::FailureClass::kCancelled &&
+                            (stop_ == StopCause::kCallerCancelled || stop_ == StopCause::kDeadline);
+  if (outcome.failure && !started_sent_ && !(caller_ended && reached_upstream_)) return usage;
   usage.source = model::UsageSource::kCounted;
   usage.input_tokens = estimate_.input_tokens;
   usage.output_tokens = counted;

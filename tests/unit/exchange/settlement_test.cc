@@ -24,6 +24,16 @@ class SettlementTest : public CallFixture {
  protected:
   int64_t tokens_used() { return kTokenLimit - tokens_left(); }
   int64_t requests_used() { return kRequestLimit - requests_left(); }
+  // Where nonsense follows it.
+  void ExpectHiddenReasoningIsFree() {
+    Running& running = StartStream();
+    exchange().Header(200, kEventStream);
+    exchange().Body(ReasoningChunk("let me think") + Event("{"));
+    EXPECT_EQ(ReasonOf(running), "ANSWER_INCOMPLETE");
+    EXPECT_EQ(Metadata(running, "input_tokens"), "(none)");
+    EXPECT_EQ(tokens_used(), 0);
+    EXPECT_EQ(requests_used(), 1);
+  }
 };
 
 TEST_F(SettlementTest, TheReservationIsHeldWhileTheCallRuns) {
@@ -79,6 +89,26 @@ TEST_F(SettlementTest, AFailureBeforeContentCostsTheRequestOnly) {
   exchange().Answer(500, kJson, "{}");
   EXPECT_EQ(tokens_used(), 0);
   EXPECT_EQ(requests_used(), 1);
+}
+
+TEST_F(SettlementTest, ACancelBetweenTwoAttemptsCostsTheRequestOnly) {
+  config_.routing = {};
+  Running& running = StartUnary();
+  exchange().Answer(503, {{"content-type", "application/json"}, {"retry-after", "3"}}, "");
+  EXPECT_EQ(ReasonOf(running), "(running)");
+  running.call->Stop(StopCause::kCallerCancelled);
+  EXPECT_EQ(Metadata(running, "input_tokens"), "(none)");
+  EXPECT_EQ(tokens_used(), 0);
+  EXPECT_EQ(requests_used(), 1);
+}
+
+TEST_F(SettlementTest, HiddenReasoningOfTheLastAttemptCostsTheRequestOnly) {
+  ExpectHiddenReasoningIsFree();
+}
+
+TEST_F(SettlementTest, HiddenReasoningWithNowhereElseToGoCostsTheRequestOnly) {
+  config_.routing.attempts_max = 2;
+  ExpectHiddenReasoningIsFree();
 }
 
 TEST_F(SettlementTest, AStreamThatBreaksNeverGivesBack) {
