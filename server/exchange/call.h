@@ -90,8 +90,7 @@ class Call {
   // is none.
   bool PickTarget(absl::Duration* pause);
   bool TakeChoice(const routing::Choice& choice, base::Instant now);
-  // Whether the place that was chosen can still be used.
-  bool MayStillGo() const;
+  bool MayStillGo() const;  // the place that was chosen can still be used
   bool IsTooLate(const TargetSeries& at, const KeySeries& key, base::Instant now) const;
   // What is done after a failed attempt; excludes what must not be tried again.
   routing::Next Judge(const model::Failure& failure);

@@ -68,12 +68,12 @@ base::Task<void> Call::StartRival() {
   if (ChooseRival(worker_.clock().MonotonicNow())) {
     std::optional<model::CallError> refused;
     if (key_->limits != nullptr) refused = co_await ReserveAtProvider();
-    begun = !refused && stop_ == StopCause::kNone;
+    begun = !refused && stop_ == StopCause::kNone && MayStillGo();
     if (begun) {
       BeginAttempt();
       at_->attempts->hedges.Add();
-    } else if (provider_reservation_.open()) {
-      provider_reservation_.Settle({}, /*request_used=*/false, worker_.clock().MonotonicNow());
+    } else {
+      GiveBackAtProvider();
     }
   }
   SwapWithRival();
@@ -95,7 +95,11 @@ Call::Sign Call::LookForContent(base::Instant now, Outcome* outcome) {
   model::StreamEvents events;
   const std::string_view body = transfer_->body();
   outcome->failure = decoder->Feed(body, &events);
-  if (!outcome->failure && transfer_->done()) outcome->failure = decoder->End(&events);
+  if (!outcome->failure && transfer_->done()) {
+    outcome->failure = transfer_->error() == transport::TransportError::kTooLarge
+                           ? std::make_optional(FailureOf(*transfer_))
+                           : decoder->End(&events);
+  }
   const bool has_content = !events.empty();
   if (outcome->failure && !has_content) return Sign::kFailed;
   outcome->failure.reset();
