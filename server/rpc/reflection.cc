@@ -1,24 +1,28 @@
 #include "server/rpc/reflection.h"
 
-#include <dlfcn.h>
+#include <grpcpp/ext/proto_server_reflection_plugin.h>
+#include <grpcpp/impl/server_builder_option.h>
 
-#include "server/base/strings.h"
+#include <memory>
+#include <vector>
 
 namespace pingti::rpc {
+namespace {
 
-absl::Status EnableReflection() {
-#ifdef PINGTI_REFLECTION_LIBRARY
-  // Loading it is all: it registers itself. See CMakeLists.txt.
-  if (dlopen(PINGTI_REFLECTION_LIBRARY, RTLD_NOW | RTLD_GLOBAL) == nullptr) {
-    return absl::UnavailableError(
-        "server.reflection is true, but " PINGTI_REFLECTION_LIBRARY
-        " is not installed; install it or set server.reflection to false");
+class NoReflection final : public grpc::ServerBuilderOption {
+ public:
+  void UpdateArguments(grpc::ChannelArguments* /*arguments*/) override {}
+  void UpdatePlugins(std::vector<std::unique_ptr<grpc::ServerBuilderPlugin>>* plugins) override {
+    std::erase_if(*plugins, [](const auto& plugin) {
+      return dynamic_cast<grpc::reflection::ProtoServerReflectionPlugin*>(plugin.get()) != nullptr;
+    });
   }
-  return absl::OkStatus();
-#else
-  return absl::UnavailableError(
-      "server.reflection is true, but this program was built without gRPC's reflection library");
-#endif
+};
+
+}  // namespace
+
+void SetReflection(bool on, grpc::ServerBuilder* builder) {
+  if (!on) builder->SetOption(std::make_unique<NoReflection>());
 }
 
 }  // namespace pingti::rpc

@@ -1,12 +1,12 @@
 // gRPC server reflection, which lets tools like grpcurl list services and methods.
 #pragma once
 
-#include "absl/status/status.h"
+#include <grpcpp/server_builder.h>
 
 namespace pingti::rpc {
 
-// Switches it on for all servers that are built from now on. UNAVAILABLE where the library that
-// gRPC has for it is not there.
-absl::Status EnableReflection();
+// Whether the server that `builder` makes has it. gRPC's library for it switches itself on in every
+// server of the process, so it has to be switched off, too.
+void SetReflection(bool on, grpc::ServerBuilder* builder);
 
 }  // namespace pingti::rpc

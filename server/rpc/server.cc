@@ -58,12 +58,10 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
     telemetry::AccessLog* access_log) {
   std::unique_ptr<Server> made(new Server());
   const config::Config& config = runtime->config();
-  if (config.server.reflection) {
-    if (absl::Status enabled = EnableReflection(); !enabled.ok()) return enabled;
-  }
   grpc::EnableDefaultHealthCheckService(false);  // ours costs less, see health_call.h
   grpc::ServerBuilder builder;
   SetArguments(config.server, &builder);
+  SetReflection(config.server.reflection, &builder);
   builder.AddListeningPort(config.listen.grpc, grpc::InsecureServerCredentials(), &made->port_);
   builder.RegisterService(&made->services_.completion);
   builder.RegisterService(&made->services_.models);

@@ -51,7 +51,8 @@ void World::CheckAttempt(const SimulatedCall& call, const Exchange& exchange) {
   if (call.ended) fail("the call has ended");
   if (call.stopped) fail("the call was stopped");
   if (call.sink->inner().started()) fail("content has gone to the caller");
-  if (now() >= call.limit) fail("the deadline has passed");
+  // The timer that ends a pause may be late.
+  if (now() >= call.limit + kTimerLateMax) fail("the deadline has passed");
   const config::Config& config = *scenario_.config;
   if (call.exchanges.size() >= static_cast<size_t>(config.routing.attempts_max)) {
     fail("one attempt too many");
@@ -286,9 +287,8 @@ void World::CheckGaveUp(const SimulatedCall& call, const model::CallError& error
 }
 
 void World::CheckTimes(const SimulatedCall& call) {
-  // After a race the timer is armed once more.
-  const int timers = call.hedges ? 2 : 1;
-  if (call.ended_at > call.limit + timers * kTimerLateMax) {
+  // After a pause or a race the timer is armed once more.
+  if (call.ended_at > call.limit + 2 * kTimerLateMax) {
     Violation("a call ends after its deadline");
   }
   const Held* held = store_.OfTenant(call.signal);
