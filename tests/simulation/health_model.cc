@@ -144,17 +144,22 @@ void HealthModel::OnFirst(const std::string& provider, base::Instant when, uint6
   decisions_[provider].push_back({when, turn, false});
 }
 
-bool HealthModel::OnAgain(const std::string& provider, base::Instant when, uint64_t turn) {
+bool HealthModel::MayTryAgain(const std::string& provider, base::Instant when,
+                              uint64_t turn) const {
   int64_t calls = 0;
   int64_t retries = 0;
-  std::vector<Decision>& decisions = decisions_[provider];
-  for (const Decision& before : decisions) {
+  const auto decisions = decisions_.find(provider);
+  if (decisions == decisions_.end()) return true;
+  for (const Decision& before : decisions->second) {
     const bool is_before = before.turn < turn;
     if (!is_before || SecondOf(when) - SecondOf(before.when) >= kWindowSeconds) continue;
     ++(before.again ? retries : calls);
   }
-  decisions.push_back({when, turn, true});
   return retries < 3 + calls / 10;
+}
+
+void HealthModel::OnAgain(const std::string& provider, base::Instant when, uint64_t turn) {
+  decisions_[provider].push_back({when, turn, true});
 }
 
 }  // namespace pingti::simulation

@@ -42,9 +42,11 @@ class HealthModel {
   void OnNeither(const Place& place, bool probe);
 
   // A call was first sent to a provider, or sent there again, by a decision at `when`; decisions at
-  // the same time are told apart by `turn`. False: that was one too many.
+  // the same time are told apart by `turn`.
   void OnFirst(const std::string& provider, base::Instant when, uint64_t turn);
-  bool OnAgain(const std::string& provider, base::Instant when, uint64_t turn);
+  void OnAgain(const std::string& provider, base::Instant when, uint64_t turn);
+  // Whether a decision to send a call there again keeps to the retry budget.
+  bool MayTryAgain(const std::string& provider, base::Instant when, uint64_t turn) const;
 
  private:
   struct Breaker {
