@@ -160,7 +160,8 @@ void World::CheckFailure(const SimulatedCall& call, const Exchange& exchange) {
       right = script.stream && over(exchange.timeouts.first_token) && !exchange.content;
       break;
     case FailureClass::kStalled:
-      right = script.stream && exchange.content &&
+      // Content that is there when a race ends counts, also where its timer was over.
+      right = script.stream && (exchange.content || call.hedges) &&
               over(std::min(exchange.timeouts.silence, exchange.timeouts.content_gap));
       break;
     case FailureClass::kTotalTimeout:
