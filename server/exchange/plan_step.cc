@@ -247,7 +247,13 @@ base::Task<std::optional<model::CallError>> Call::Serve(Outcome* outcome) {
         continue;
       }
     }
-    // Others may have failed there while this call paused or waited.
+    // It may have paused or waited: its time may be over, or others may have failed there.
+    const bool is_late = worker_.clock().MonotonicNow() >= input_.deadline;
+    if (stop_ == StopCause::kNone && is_late) stop_ = StopCause::kDeadline;
+    if (stop_ != StopCause::kNone) {
+      GiveBackAtProvider();
+      co_return ErrorOf({}, {});
+    }
     if (!MayStillGo()) {
       GiveBackAtProvider();
       continue;

@@ -51,8 +51,7 @@ void World::CheckAttempt(const SimulatedCall& call, const Exchange& exchange) {
   if (call.ended) fail("the call has ended");
   if (call.stopped) fail("the call was stopped");
   if (call.sink->inner().started()) fail("content has gone to the caller");
-  // The timer that ends a pause may be late.
-  if (now() >= call.limit + kTimerLateMax) fail("the deadline has passed");
+  if (now() >= call.limit) fail("the deadline has passed");
   const config::Config& config = *scenario_.config;
   if (call.exchanges.size() >= static_cast<size_t>(config.routing.attempts_max)) {
     fail("one attempt too many");
