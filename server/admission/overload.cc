@@ -18,13 +18,8 @@ int OverloadController::Update(const Sample& sample) {
   tight_steps_ = is_tight ? tight_steps_ + 1 : 0;
   if (options_.memory_high > 0 && sample.memory >= options_.memory_high) {
     limit_ = 0;
-  } else if (late_steps_ == kLateSteps) {
-    late_steps_ = 0;
+  } else if ((is_late && late_steps_ % kLateSteps == 0) || tight_steps_ % kLateSteps == 1) {
     Lower(sample.calls);
-  } else if (tight_steps_ == 1) {
-    Lower(sample.calls);
-  } else if (tight_steps_ == kLateSteps) {
-    tight_steps_ = 0;
   } else if (!is_late && !is_tight && lowered()) {
     Raise();
   }

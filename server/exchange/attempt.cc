@@ -212,7 +212,7 @@ base::Task<void> Call::WaitForHeader(transport::HttpTransfer& transfer, Outcome*
   while (go_on && AwaitsErrorBody(transfer)) go_on = co_await WaitForChange(outcome);
   if (!go_on) co_return;
   bytes_in_ = static_cast<int64_t>(transfer.body().size());
-  outcome->failure = transfer.status() == 0 ? FailureOf(transfer) : ClassifyAnswer(transfer);
+  outcome->failure = ClassifyAnswer(transfer);
 }
 
 std::unique_ptr<providers::StreamDecoder> Call::NewDecoder() const {
@@ -401,6 +401,7 @@ model::Failure Call::FailureOf(const transport::HttpTransfer& transfer) const {
 }
 
 model::Failure Call::ClassifyAnswer(transport::HttpTransfer& transfer) {
+  if (transfer.status() == 0) return FailureOf(transfer);
   return view_->dialect(*target_->provider)
       .Classify(transfer.status(), transfer.header("content-type"), transfer.body(),
                 transfer.header("retry-after"), transfer.header("retry-after-ms"),

@@ -90,7 +90,6 @@ class Call {
   // is none.
   bool PickTarget(absl::Duration* pause);
   bool TakeChoice(const routing::Choice& choice, base::Instant now);
-  bool MayStillGo() const;  // the place that was chosen can still be used
   bool IsTooLate(const TargetSeries& at, const KeySeries& key, base::Instant now) const;
   // What is done after a failed attempt; excludes what must not be tried again.
   routing::Next Judge(const model::Failure& failure);
@@ -159,6 +158,7 @@ class Call {
   void NoteContent(base::Instant now);
   void CountAnswer(const model::Answer& answer);
   model::Failure FailureOf(const transport::HttpTransfer& transfer) const;
+  // Of one that is no answer to what was asked for, or none at all.
   model::Failure ClassifyAnswer(transport::HttpTransfer& transfer);
 
   // A second attempt beside a late one (hedge.cc).

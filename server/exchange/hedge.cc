@@ -68,7 +68,8 @@ base::Task<void> Call::StartRival() {
   if (ChooseRival(worker_.clock().MonotonicNow())) {
     std::optional<model::CallError> refused;
     if (key_->limits != nullptr) refused = co_await ReserveAtProvider();
-    begun = !refused && stop_ == StopCause::kNone && MayStillGo();
+    begun = !refused && stop_ == StopCause::kNone &&
+            routing::IsUsable(PlaceOf(), worker_.clock().MonotonicNow());
     if (begun) {
       BeginAttempt();
       at_->attempts->hedges.Add();
@@ -86,8 +87,7 @@ Call::Sign Call::LookForContent(base::Instant now, Outcome* outcome) {
   if (AwaitsHeader(*transfer_)) return Sign::kNothing;
   if (!IsEventStream(*transfer_)) {
     if (AwaitsErrorBody(*transfer_)) return Sign::kNothing;
-    outcome->failure =
-        transfer_->status() == 0 ? FailureOf(*transfer_) : ClassifyAnswer(*transfer_);
+    outcome->failure = ClassifyAnswer(*transfer_);
     return Sign::kFailed;
   }
   // From the start each time: there is little before the first content.

@@ -150,13 +150,6 @@ bool Call::TakeChoice(const routing::Choice& choice, base::Instant now) {
   return true;
 }
 
-bool Call::MayStillGo() const {
-  const base::Instant now = worker_.clock().MonotonicNow();
-  const routing::Place place = PlaceOf();
-  return place.provider->out.over(now) && place.key->bench.over(now) &&
-         place.target->breaker.Allows(now);
-}
-
 routing::Next Call::Judge(const model::Failure& failure) {
   using routing::Next;
   const Next next = routing::VerdictOf(failure.failure_class).next;
@@ -248,13 +241,13 @@ base::Task<std::optional<model::CallError>> Call::Serve(Outcome* outcome) {
       }
     }
     // It may have paused or waited: its time may be over, or others may have failed there.
-    const bool is_late = worker_.clock().MonotonicNow() >= input_.deadline;
-    if (stop_ == StopCause::kNone && is_late) stop_ = StopCause::kDeadline;
+    const base::Instant now = worker_.clock().MonotonicNow();
+    if (stop_ == StopCause::kNone && now >= input_.deadline) stop_ = StopCause::kDeadline;
     if (stop_ != StopCause::kNone) {
       GiveBackAtProvider();
       co_return ErrorOf({}, {});
     }
-    if (!MayStillGo()) {
+    if (!routing::IsUsable(PlaceOf(), now)) {
       GiveBackAtProvider();
       continue;
     }

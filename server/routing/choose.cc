@@ -37,8 +37,8 @@ struct Weights {
 
 bool KeyIsUsable(const TargetOption& target, size_t key, base::Instant now) {
   const KeyOption& option = target.keys[key];
-  return (target.excluded_keys >> key & 1) == 0 && option.key->bench.over(now) &&
-         option.target->breaker.Allows(now);
+  return (target.excluded_keys >> key & 1) == 0 &&
+         IsUsable(Place{target.provider, option.key, option.target}, now);
 }
 
 Weights UsableKeys(const TargetOption& target, base::Instant now) {
@@ -50,7 +50,7 @@ Weights UsableKeys(const TargetOption& target, base::Instant now) {
 }
 
 bool IsUsable(const TargetOption& target, base::Instant now) {
-  if (target.excluded || !target.provider->out.over(now)) return false;
+  if (target.excluded) return false;
   for (size_t k = 0; k < target.keys.size(); ++k) {
     if (KeyIsUsable(target, k, now)) return true;
   }

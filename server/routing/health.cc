@@ -58,6 +58,11 @@ BreakerOptions BreakerOptionsOf(const config::Routing& routing) {
   return options;
 }
 
+bool IsUsable(const Place& place, base::Instant now) {
+  return place.provider->out.over(now) && place.key->bench.over(now) &&
+         place.target->breaker.Allows(now);
+}
+
 bool NoteStart(const Place& place, base::Instant now) {
   place.target->Remember(now);
   ++place.target->in_flight;

@@ -108,6 +108,9 @@ struct Place {
   TargetHealth* target = nullptr;
 };
 
+// Whether nothing there rests, so that an attempt may begin.
+bool IsUsable(const Place& place, base::Instant now);
+
 // What the result of an attempt has changed, for counters and the log.
 struct HealthChange {
   bool breaker_opened = false;  // and was closed before
