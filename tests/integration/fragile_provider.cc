@@ -1,9 +1,6 @@
 #include "tests/integration/fragile_provider.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <signal.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -12,20 +9,7 @@
 
 namespace pingti::integration {
 
-// The kernel gives a bound port to nobody; with SO_REUSEADDR on both sides one of them may listen.
-KeptPort::KeptPort() : fd_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-  const int on = 1;
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  auto* generic = reinterpret_cast<sockaddr*>(&address);
-  if (setsockopt(fd_, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
-      bind(fd_, generic, size) != 0 || getsockname(fd_, generic, &size) != 0) {
-    std::abort();
-  }
-  port_ = ntohs(address.sin_port);
-}
+KeptPort::KeptPort() { fd_ = BindFreePort(/*shared=*/true, &port_); }
 
 KeptPort::~KeptPort() { close(fd_); }
 

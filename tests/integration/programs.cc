@@ -1,11 +1,14 @@
 #include "tests/integration/programs.h"
 
+#include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <grpcpp/create_channel.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
 #include <rapidjson/stringbuffer.h>
 #include <rapidjson/writer.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -62,6 +65,23 @@ std::string HttpGet(int port, const std::string& path) {
     GiveUp("GET " + path + " answers " + std::to_string(answer.status) + ": " + answer.body);
   }
   return answer.body;
+}
+
+// The kernel gives a bound port to nobody; with SO_REUSEADDR on both sides one of them may listen.
+int BindFreePort(bool shared, int* port) {
+  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const int on = shared ? 1 : 0;
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  auto* generic = reinterpret_cast<sockaddr*>(&address);
+  if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
+      bind(fd, generic, size) != 0 || getsockname(fd, generic, &size) != 0) {
+    std::abort();
+  }
+  *port = ntohs(address.sin_port);
+  return fd;
 }
 
 Provider::Provider(std::vector<std::string> arguments, int port) {

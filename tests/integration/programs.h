@@ -29,6 +29,11 @@ std::string ProviderBinary();
 // A GET of a local port: the body. Anything but status 200 ends the test binary.
 std::string HttpGet(int port, const std::string& path);
 
+// Binds a socket to a free port of 127.0.0.1, on which nothing listens; `shared`: who asks for the
+// port by its number can. The descriptor, which keeps the port from everybody else until it is
+// closed.
+int BindFreePort(bool shared, int* port);
+
 class Provider {
  public:
   // `port` 0: any free one.

@@ -1,11 +1,7 @@
 #include "tests/integration/world.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
-#include <cstdlib>
 
 namespace pingti::integration {
 namespace {
@@ -87,15 +83,7 @@ std::string Timeouts(Millis each, Millis total) {
          ", content_gap: " + time + ", total: " + all + "}";
 }
 
-DeadPort::DeadPort() : fd_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  auto* generic = reinterpret_cast<sockaddr*>(&address);
-  if (bind(fd_, generic, size) != 0 || getsockname(fd_, generic, &size) != 0) std::abort();
-  port_ = ntohs(address.sin_port);
-}
+DeadPort::DeadPort() { fd_ = BindFreePort(/*shared=*/false, &port_); }
 
 DeadPort::~DeadPort() { close(fd_); }
 

@@ -96,6 +96,14 @@ class CallFixture : public ::testing::Test {
     }
   }
 
+  // A second provider, which has gpt-4o itself.
+  void AddOpenAi() {
+    config::Provider openai = config_.providers[0];
+    openai.name = "openai";
+    openai.base_url = "http://openai.test/v1";
+    config_.providers.push_back(openai);
+  }
+
   // The worker, made from `config_` when it is first asked for.
   Worker& worker() {
     if (!worker_) {

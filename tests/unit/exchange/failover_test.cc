@@ -30,10 +30,7 @@ class FailoverTest : public CallFixture {
  protected:
   FailoverTest() {
     config_.routing = {};
-    config::Provider openai = config_.providers[0];
-    openai.name = "openai";
-    openai.base_url = "http://openai.test/v1";
-    config_.providers.push_back(openai);
+    AddOpenAi();
     config::Provider dashscope = config_.providers[0];
     dashscope.name = "dashscope";
     dashscope.base_url = "http://dashscope.test/v1";

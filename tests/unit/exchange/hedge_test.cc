@@ -20,10 +20,7 @@ class HedgeTest : public CallFixture {
  protected:
   HedgeTest() {
     config_.routing = {};
-    config::Provider openai = config_.providers[0];
-    openai.name = "openai";
-    openai.base_url = "http://openai.test/v1";
-    config_.providers.push_back(openai);
+    AddOpenAi();
     config_.aliases = {
         {.name = "gpt-4o", .targets = {{"yi-large", 0}, {"gpt-4o", 1}}, .hedge = true}};
   }
