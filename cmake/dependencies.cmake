@@ -46,3 +46,16 @@ find_library(HIREDIS_LIBRARY hiredis REQUIRED)
 add_library(pingti_hiredis INTERFACE)
 target_include_directories(pingti_hiredis SYSTEM INTERFACE ${HIREDIS_INCLUDE})
 target_link_libraries(pingti_hiredis INTERFACE ${HIREDIS_LIBRARY})
+
+# SOCI's own CMake files name no target in Debian 12. Its archives keep the runtime image small: only libpq and
+# libsqlite3 are needed beside the program.
+find_path(SOCI_INCLUDE soci/soci.h REQUIRED)
+find_library(SOCI_CORE NAMES libsoci_core.a soci_core REQUIRED)
+find_library(SOCI_SQLITE3 NAMES libsoci_sqlite3.a soci_sqlite3 REQUIRED)
+find_library(SOCI_POSTGRESQL NAMES libsoci_postgresql.a soci_postgresql REQUIRED)
+find_package(SQLite3 REQUIRED)
+pkg_check_modules(LIBPQ REQUIRED IMPORTED_TARGET libpq)
+add_library(pingti_soci INTERFACE)
+target_include_directories(pingti_soci SYSTEM INTERFACE ${SOCI_INCLUDE})
+target_link_libraries(pingti_soci INTERFACE ${SOCI_SQLITE3} ${SOCI_POSTGRESQL} ${SOCI_CORE} SQLite::SQLite3
+  PkgConfig::LIBPQ ${CMAKE_DL_LIBS})

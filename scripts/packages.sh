@@ -21,6 +21,10 @@ build|libevent-dev|event loop of each worker
 build|libsimdjson-dev|reads JSON
 build|rapidjson-dev|writes JSON
 build|libhiredis-dev|speaks to Redis
+build|libsoci-dev|speaks SQL to SQLite and PostgreSQL
+build|libboost-dev|headers that SOCI's include
+build|libsqlite3-dev|the ledger of one process
+build|libpq-dev|the ledger that many replicas share
 build|libyaml-cpp-dev|reads the configuration
 build|prometheus-cpp-dev|serves the metrics
 build|libcli11-dev|command-line flags
@@ -40,6 +44,7 @@ test|npm|fetches its packages
 test|prometheus|promtool, and a Prometheus that the tests of the dashboard query
 test|kubernetes-client|renders the Kubernetes manifests (kubectl kustomize)
 test|redis-server|a Redis that the tests start themselves
+test|postgresql|a PostgreSQL that the tests start themselves
 test|nginx-light|what the benchmark compares with
 lint|clang-19|the second compiler
 lint|clang-tidy-19|static checks

@@ -1,0 +1,92 @@
+// The ledger in the database: every way in which money moves, each inside a transaction of the
+// caller's (storage::Database::Transact, or a storage::Work).
+//
+// Holds and charges are guarded statements: a balance is tested and taken in one step, and its
+// constraints refuse what must never be true. Each can be run again after a commit that may or may
+// not have happened: it finds what it has written and answers the same.
+//
+// Statements are prepared once for each connection. Members throw soci::soci_error. Thread-safety:
+// as its Database.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "server/billing/ledger_types.h"
+#include "server/storage/database.h"
+
+namespace pingti::billing {
+
+class Ledger : public storage::Attachment {
+ public:
+  explicit Ledger(storage::Database& database);
+  ~Ledger() override;
+
+  // That of a Database, which owns it; makes it the first time.
+  static Ledger& Of(storage::Database& database);
+
+  // An error where the ledger is kept in another currency; a new ledger takes this one.
+  absl::Status CheckCurrency(std::string_view code);
+
+  // Accounts. False: it was there. A new one gets the plan's newcomer bonus.
+  bool OpenAccount(const std::string& tenant, const Plan& plan, absl::Time now);
+  std::optional<Balance> GetBalance(const std::string& tenant);
+
+  // Calls.
+  HoldReply Hold(const HoldRequest& request);
+  // Makes the hold of an open call at least `nano`; false: less is available, or it is not open.
+  bool GrowHold(const std::string& tenant, const std::string& request_id, int64_t nano);
+  // What an open call has used and cost so far: posted should its owner die. `post` and what is
+  // about its end mean nothing here.
+  void NoteDelivered(const CallEnd& so_far);
+  EndReply End(const CallEnd& end);
+
+  // Money in and out.
+  TopUpReply Add(const TopUp& top_up, const Plan& plan);
+  TopUpReply Adjust(const Adjustment& adjustment);
+  // Takes what is left of bonus that has expired, as far as it is not held. The amount taken.
+  int64_t ExpireBonus(absl::Time now);
+
+  // Owners. `seen` tells that one lives; ends the calls of those that were not seen since
+  // `dead_before` (posts what they had delivered, voids the rest) and returns how many; at most
+  // `max` at once.
+  void SeeOwner(const std::string& owner, absl::Time now);
+  int64_t RecoverCalls(absl::Time dead_before, absl::Time now, int max);
+
+  // Reading (ledger_read_sql.cc).
+  std::vector<Transfer> ListTransfers(const TransferFilter& filter);
+  std::vector<UsageRow> SumUsage(const UsageFilter& filter);
+  // Open holds, and when the oldest was opened.
+  std::pair<int64_t, absl::Time> OpenHolds();
+  // Checks all of it against itself (ledger_verify_sql.cc). Reads every row.
+  VerifyReply Verify();
+
+ private:
+  struct Statements;
+  struct Row;
+
+  // REQUIRES: nothing but reads of this transaction went before.
+  std::optional<Balance> LockBalance(const std::string& tenant);
+  std::optional<Balance> TakeHold(const std::string& tenant, int64_t nano);
+  HoldReply Repeated(const HoldRequest& request, Balance balance);
+  EndReply EndOpen(const CallEnd& end, bool recovered);
+  // Takes `nano` from bonus, oldest grants first, then from cash, into `credit`.
+  void Spend(const std::string& tenant, const std::string& kind, int64_t nano,
+             const std::string& credit, const std::string& request_id, absl::Time at,
+             Balance* balance);
+  void Grant(const std::string& tenant, int64_t nano, const std::string& kind,
+             const std::string& reference, const std::string& actor, const Plan& plan,
+             absl::Time at);
+  void Write(const Row& row);
+
+  storage::Database& database_;
+  std::unique_ptr<Statements> statements_;
+};
+
+}  // namespace pingti::billing

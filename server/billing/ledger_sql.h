@@ -1,0 +1,76 @@
+// Inside of the ledger, for its *_sql.cc only: the statements of a connection that are prepared
+// once, and the variables that they read and write.
+#pragma once
+
+#include <soci/soci.h>
+
+#include <cstdint>
+#include <string>
+
+#include "absl/time/time.h"
+#include "server/billing/ledger.h"
+
+namespace pingti::billing {
+
+struct Ledger::Row {
+  std::string tenant;
+  std::string kind;
+  std::string debit;
+  std::string credit;
+  int64_t nano = 0;
+  int64_t at = 0;
+  std::string request_id{};  // this and what follows: empty or 0 where there is none
+  int64_t grant_id = 0;
+  std::string reference{};
+  std::string reason{};
+  std::string actor{};
+};
+
+struct Ledger::Statements {
+  explicit Statements(storage::Database& database);
+
+  // Runs a statement to its end. True: it gave a row.
+  static bool Run(soci::statement& statement);
+  // Of one that gives no row: how many it changed.
+  static int64_t Change(soci::statement& statement);
+
+  // Inputs.
+  std::string tenant, request_id;
+  int64_t nano = 0;
+  HoldRequest hold;
+  int64_t token = 0, at = 0;
+  CallEnd end;
+  std::string state;
+  int64_t charged = 0, would_have_cost = 0, input = 0, cached = 0, output = 0;
+  int recovered = 0;
+  soci::indicator has_would_have_cost = soci::i_null;
+  std::string usage_source;
+  int64_t cash = 0, bonus = 0;
+  int64_t grant_id = 0;
+  Row row;
+  soci::indicator has_request_id = soci::i_null, has_grant = soci::i_null,
+                  has_reference = soci::i_null;
+
+  // Outputs.
+  Balance balance;
+  int64_t found_token = 0, found_held = 0, found_charged = 0, found_remaining = 0;
+  int found_recovered = 0;
+  std::string found_state, found_fingerprint;
+
+  soci::statement lock_balance;
+  soci::statement take_hold;
+  soci::statement insert_call;
+  soci::statement find_call;
+  soci::statement reopen_call;
+  soci::statement set_held;
+  soci::statement note_delivered;
+  soci::statement end_call;
+  soci::statement settle;
+  soci::statement next_grant;
+  soci::statement use_grant;
+  soci::statement insert_transfer;
+};
+
+inline int64_t Micros(absl::Time time) { return absl::ToUnixMicros(time); }
+
+}  // namespace pingti::billing

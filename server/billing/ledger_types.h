@@ -1,0 +1,179 @@
+// What goes into the ledger and comes out of it: values, for ledger.h and who asks it.
+//
+// Amounts are nano-units of the ledger's one currency (billing.currency); times are wall time.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "server/model/usage.h"
+
+namespace pingti::billing {
+
+// Accounts of the double entry. The first two are each tenant's own; the others are the operator's.
+inline constexpr char kCash[] = "cash";
+inline constexpr char kBonus[] = "bonus";
+inline constexpr char kRevenue[] = "revenue";
+inline constexpr char kTopUps[] = "top-ups";           // money that came in
+inline constexpr char kBonuses[] = "bonuses";          // what was given away
+inline constexpr char kExpired[] = "expired";          // of it, what was not used in time
+inline constexpr char kAdjustments[] = "adjustments";  // corrections, each with its reason
+inline constexpr char kRefunds[] = "refunds";          // money that went back
+inline constexpr char kUncovered[] = "uncovered";      // cost of calls past the tenant's balance
+
+struct Balance {
+  int64_t cash = 0;
+  int64_t bonus = 0;
+  int64_t held = 0;  // by calls that run
+  int64_t available() const { return cash + bonus - held; }
+  friend bool operator==(const Balance&, const Balance&) = default;
+};
+
+// A call's hold. Its id is (tenant, request_id).
+struct HoldRequest {
+  std::string tenant;
+  std::string request_id;
+  uint64_t token = 0;       // random: tells this request from another with the same id
+  std::string fingerprint;  // digest of the call's body; empty: the id is the server's own
+  std::string owner;        // the process that holds
+  std::string key_id;
+  std::string model;
+  int64_t nano = 0;  // from 0
+  absl::Time at;
+};
+
+enum class HoldVerdict {
+  kHeld,
+  kBalanceTooLow,  // less is available; nothing was held
+  kIdInUse,        // a call of this id runs, or was charged: it is not served twice
+  kIdOfOther,      // a call of this id had another body
+  kNoAccount,      // the tenant has none
+};
+
+struct HoldReply {
+  HoldVerdict verdict = HoldVerdict::kHeld;
+  Balance balance{};    // afterwards
+  int64_t charged = 0;  // kIdInUse: for the call that had the id
+};
+
+// How a call ended. `cost` 0 and an empty `price` where it has no price.
+struct CallEnd {
+  std::string tenant;
+  std::string request_id;
+  uint64_t token = 0;
+  bool post = false;  // false: void, nothing is charged
+  int64_t cost = 0;
+  std::optional<int64_t> would_have_cost;
+  std::string price;   // version
+  std::string result;  // OK or the reason of its error
+  std::string provider{};
+  std::string upstream_model{};
+  model::Usage usage{};
+  std::string labels{};  // JSON object, or empty
+  absl::Time at;
+};
+
+struct EndReply {
+  // It had ended before, by whoever found its owner dead; nothing was changed.
+  bool late = false;
+  int64_t charged = 0;  // at most the cost; less where the balance did not cover it
+  Balance balance{};    // afterwards
+};
+
+// What a plan gives and takes; billing.plan.
+struct Plan {
+  int64_t newcomer_bonus = 0;
+  int64_t bonus_percent = 0;  // of each top-up, from 0
+  absl::Duration bonus_lifetime = absl::InfiniteDuration();
+};
+
+struct TopUp {
+  std::string tenant;
+  int64_t nano = 0;       // from 1
+  std::string reference;  // idempotency key, 1 to 128 characters
+  std::string actor;      // who does it
+  std::string reason;
+  absl::Time at;
+};
+
+struct TopUpReply {
+  enum class Verdict { kDone, kDoneBefore, kOtherAmount, kTooLittle, kNoAccount };
+  Verdict verdict = Verdict::kDone;
+  int64_t bonus = 0;
+  Balance balance{};
+};
+
+// A correction by a person: positive gives cash, negative takes it. `refund`: the money goes back
+// to who paid it, else it is a mistake that is put right.
+struct Adjustment {
+  std::string tenant;
+  int64_t nano = 0;
+  bool refund = false;    // nano < 0 then
+  std::string reference;  // idempotency key
+  std::string reason;     // required
+  std::string actor;
+  absl::Time at;
+};
+
+// One row of the ledger.
+struct Transfer {
+  int64_t id = 0;
+  std::string tenant;
+  std::string kind;
+  std::string debit;
+  std::string credit;
+  int64_t nano = 0;
+  absl::Time at;
+  std::string request_id;
+  std::string reference;
+  std::string reason;
+  std::string actor;
+};
+
+struct TransferFilter {
+  std::string tenant;     // empty: of all
+  std::string kind;       // empty: of all
+  int64_t before_id = 0;  // 0: from the newest
+  int limit = 100;
+};
+
+// What calls used and cost, summed up.
+struct UsageRow {
+  std::string day;  // 2024-06-27, UTC
+  std::string tenant;
+  std::string key_id;
+  std::string model;
+  int64_t calls = 0;
+  int64_t input_tokens = 0;
+  int64_t cached_input_tokens = 0;
+  int64_t output_tokens = 0;
+  int64_t charged = 0;
+  int64_t would_have_cost = 0;
+};
+
+struct UsageFilter {
+  std::string tenant;  // empty: of all
+  absl::Time from = absl::InfinitePast();
+  absl::Time until = absl::InfiniteFuture();  // exclusive
+  int limit = 1000;
+  int offset = 0;
+};
+
+// One thing that the ledger should be and is not.
+struct Finding {
+  std::string tenant;
+  std::string what;
+};
+
+struct VerifyReply {
+  int64_t accounts = 0;
+  int64_t transfers = 0;
+  int64_t calls = 0;
+  std::vector<Finding> findings;  // at most kFindingsMax; empty: all is right
+};
+inline constexpr int kFindingsMax = 100;
+
+}  // namespace pingti::billing

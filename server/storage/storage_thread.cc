@@ -1,0 +1,159 @@
+#include "server/storage/storage_thread.h"
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+#include "server/base/log.h"
+
+namespace pingti::storage {
+namespace {
+
+// One transaction has no more work than this: its time bounds how long others wait for its locks.
+constexpr size_t kBatchMax = 500;
+// Of work that is in the way of another replica's.
+constexpr int kTriesMax = 5;
+
+// Failures of the database, not of the work.
+bool IsOfDatabase(const absl::Status& status) {
+  return absl::IsUnavailable(status) || absl::IsResourceExhausted(status) ||
+         absl::IsFailedPrecondition(status);
+}
+
+}  // namespace
+
+void Work::Run() { thread_->Gather(this); }
+
+StorageThread::StorageThread(Options options, std::unique_ptr<Database> database)
+    : options_(std::move(options)),
+      database_(std::move(database)),
+      retry_(loop_, [this] { RunBatch(); }),
+      flush_(*this) {
+  stats_.writable = database_ != nullptr;
+  if (database_ == nullptr) retry_.Arm(options_.retry);
+  thread_ = std::thread([this] { loop_.Run(); });
+}
+
+StorageThread::~StorageThread() { Stop(); }
+
+bool StorageThread::Submit(std::unique_ptr<Work> work) {
+  if (stats_.waiting.fetch_add(1, std::memory_order_relaxed) >= options_.waiting_max &&
+      !work->keep()) {
+    stats_.waiting.fetch_sub(1, std::memory_order_relaxed);
+    return false;
+  }
+  work->thread_ = this;
+  loop_.Post(work.release());
+  return true;
+}
+
+void StorageThread::Stop() {
+  if (!thread_.joinable()) return;
+  loop_.PostFunction([this] {
+    RunBatch();
+    stopping_ = true;
+    // One more try for what was kept; then it is told.
+    RunBatch();
+    loop_.Stop();
+  });
+  thread_.join();
+}
+
+void StorageThread::Gather(Work* work) {
+  batch_.emplace_back(work);
+  if (!std::exchange(flush_posted_, true)) loop_.Post(&flush_);
+}
+
+void StorageThread::RunBatch() {
+  flush_posted_ = false;
+  retry_.Cancel();
+  Batch all = std::exchange(kept_, {});
+  std::move(batch_.begin(), batch_.end(), std::back_inserter(all));
+  batch_.clear();
+  stats_.kept.store(0, std::memory_order_relaxed);
+  for (size_t begin = 0; begin < all.size(); begin += kBatchMax) {
+    Batch batch;
+    std::move(all.begin() + static_cast<std::ptrdiff_t>(begin),
+              all.begin() + static_cast<std::ptrdiff_t>(std::min(begin + kBatchMax, all.size())),
+              std::back_inserter(batch));
+    std::stable_sort(batch.begin(), batch.end(),
+                     [](const auto& a, const auto& b) { return a->order() < b->order(); });
+    const base::Instant started = options_.clock->MonotonicNow();
+    const absl::Status status = RunTogether(batch);
+    stats_.batches.fetch_add(1, std::memory_order_relaxed);
+    stats_.works.fetch_add(static_cast<int64_t>(batch.size()), std::memory_order_relaxed);
+    if (status.ok()) {
+      for (auto& work : batch) End(std::move(work), status);
+    } else {
+      stats_.failures.fetch_add(1, std::memory_order_relaxed);
+      RunEach(std::move(batch), status);
+    }
+    stats_.busy_nanos.fetch_add(absl::ToInt64Nanoseconds(options_.clock->MonotonicNow() - started),
+                                std::memory_order_relaxed);
+  }
+  if (all.empty() && !stats_.writable.load(std::memory_order_relaxed))
+    RunTogether({}).IgnoreError();
+  const bool waits = !kept_.empty() || !stats_.writable.load(std::memory_order_relaxed);
+  if (waits && !stopping_) retry_.Arm(options_.retry);
+}
+
+bool StorageThread::Reopen() {
+  if (database_ != nullptr && database_->connected()) return true;
+  database_.reset();  // the lock of its file goes with it
+  absl::StatusOr<std::unique_ptr<Database>> opened = options_.open();
+  if (opened.ok()) database_ = std::move(*opened);
+  return database_ != nullptr;
+}
+
+absl::Status StorageThread::RunTogether(const Batch& batch) {
+  if (!Reopen()) return absl::UnavailableError("the database cannot be reached");
+  absl::Status status = database_->Transact([&] {
+    for (const auto& work : batch) work->Execute(*database_);
+    if (batch.empty()) database_->WriteProbe();
+  });
+  const bool writable = !IsOfDatabase(status);
+  if (stats_.writable.exchange(writable, std::memory_order_relaxed) != writable) {
+    if (writable) {
+      base::Log(base::LogLevel::kInfo, "the database takes writes again");
+    } else {
+      base::Log(base::LogLevel::kError, "the database takes no writes: metered calls are refused",
+                {{"cause", status.ToString()}});
+    }
+  }
+  return status;
+}
+
+void StorageThread::RunEach(Batch batch, absl::Status why) {
+  // A lost connection may be there again; after any other failure of the database all fail alike.
+  bool again = !IsOfDatabase(why) || absl::IsUnavailable(why);
+  for (auto& work : batch) {
+    if (!again) {
+      End(std::move(work), why);
+      continue;
+    }
+    Batch alone;
+    alone.push_back(std::move(work));
+    absl::Status status;
+    for (int tries = 0; tries < kTriesMax; ++tries) {
+      status = RunTogether(alone);
+      if (!absl::IsAborted(status)) break;
+    }
+    if (IsOfDatabase(status)) {
+      again = false;
+      why = status;
+    }
+    End(std::move(alone.front()), status);
+  }
+}
+
+void StorageThread::End(std::unique_ptr<Work> work, const absl::Status& status) {
+  if (work->keep() && !stopping_ && (IsOfDatabase(status) || absl::IsAborted(status))) {
+    kept_.push_back(std::move(work));
+    stats_.kept.fetch_add(1, std::memory_order_relaxed);
+    return;
+  }
+  stats_.waiting.fetch_sub(1, std::memory_order_relaxed);
+  work->Done(status);
+}
+
+}  // namespace pingti::storage

@@ -1,0 +1,118 @@
+// The thread that writes: takes the work that has come in, runs all of it in one transaction, and
+// tells each piece when it is durable (group commit). While one batch is written the next gathers;
+// so the cost of a commit is shared the more, the more is to be done.
+//
+// Where the database fails, work is refused until it answers again, which is tried every second.
+// Work that must not be lost (`keep`) waits for that meanwhile.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "server/base/clock.h"
+#include "server/base/event_loop.h"
+#include "server/storage/database.h"
+
+namespace pingti::storage {
+
+class StorageThread;
+
+// One thing to read or write. Its members are called on the storage thread.
+class Work : public base::LoopTask {
+ public:
+  // Work of a batch runs in this order, by default that of its coming: transactions of two replicas
+  // that lock the same accounts in the same order do not wait for each other in a circle.
+  virtual std::string_view order() const { return ""; }
+  // Inside a transaction; may throw soci::soci_error. Runs again where the transaction was undone,
+  // so it may keep nothing from one run to the next, and writes what can be written twice.
+  virtual void Execute(Database& database) = 0;
+  // Once, when the work is durable, or was not done and why. The last call to it.
+  virtual void Done(const absl::Status& status) = 0;
+  // True: it waits where the database fails.
+  virtual bool keep() const { return false; }
+
+ private:
+  friend class StorageThread;
+  void Run() override;
+  StorageThread* thread_ = nullptr;
+};
+
+struct StorageStats {
+  std::atomic<int64_t> batches{0};
+  std::atomic<int64_t> works{0};       // in them
+  std::atomic<int64_t> busy_nanos{0};  // time of them
+  std::atomic<int64_t> failures{0};    // batches that failed as a whole
+  std::atomic<int64_t> waiting{0};     // work that was given and is not done
+  std::atomic<int64_t> kept{0};        // of it, work that waits for the database to come back
+  std::atomic<bool> writable{false};   // the last batch was written
+};
+
+class StorageThread {
+ public:
+  struct Options {
+    std::function<absl::StatusOr<std::unique_ptr<Database>>()> open;
+    // Work that may wait at once; more is refused. Work to keep always gets in: whoever gives it
+    // bounds it.
+    int64_t waiting_max = 100'000;
+    absl::Duration retry = absl::Seconds(1);
+    const base::Clock* clock = &base::SystemClock();
+  };
+
+  // Starts with the given database, or, where it is null, without one.
+  StorageThread(Options options, std::unique_ptr<Database> database);
+  ~StorageThread();  // as Stop()
+  StorageThread(const StorageThread&) = delete;
+  StorageThread& operator=(const StorageThread&) = delete;
+
+  // Any thread; takes neither a lock nor, while the thread is at work, a system call. False: the
+  // line is full; `work` was dropped without Done().
+  bool Submit(std::unique_ptr<Work> work);
+
+  // Ends what was submitted, then the thread. What is kept and can still not be written is Done()
+  // with the error.
+  void Stop();
+
+  const StorageStats& stats() const { return stats_; }
+  base::EventLoop& loop() { return loop_; }  // for timers of who submits
+
+ private:
+  friend class Work;
+  class Flush : public base::LoopTask {
+   public:
+    explicit Flush(StorageThread& thread) : thread_(thread) {}
+    void Run() override { thread_.RunBatch(); }
+
+   private:
+    StorageThread& thread_;
+  };
+  using Batch = std::vector<std::unique_ptr<Work>>;
+
+  void Gather(Work* work);
+  void RunBatch();
+  absl::Status RunTogether(const Batch& batch);
+  void RunEach(Batch batch, absl::Status why);
+  void End(std::unique_ptr<Work> work, const absl::Status& status);
+  bool Reopen();
+
+  const Options options_;
+  StorageStats stats_;
+  std::unique_ptr<Database> database_;
+  base::EventLoop loop_;
+  base::Timer retry_;
+  Flush flush_;
+  Batch batch_;
+  Batch kept_;  // work that waits for the database
+  bool flush_posted_ = false;
+  bool stopping_ = false;  // of the storage thread
+  std::thread thread_;
+};
+
+}  // namespace pingti::storage

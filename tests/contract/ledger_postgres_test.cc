@@ -1,0 +1,77 @@
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+
+#include "tests/contract/ledger_contract.h"
+#include "tests/postgres/postgres_server.h"
+
+namespace pingti::billing {
+namespace {
+
+// One for all tests; each has a database of its own there.
+testing_postgres::PostgresServer& Server() {
+  static testing_postgres::PostgresServer server;
+  return server;
+}
+
+class PostgresHarness final : public LedgerHarness {
+ public:
+  PostgresHarness() : connection_(Server().NewDatabase()) {}
+  storage::DatabaseOptions options() const override {
+    return {.engine = storage::Engine::kPostgres, .path = "", .connection = connection_};
+  }
+  int connections() const override { return 8; }
+
+ private:
+  const std::string connection_;
+};
+
+std::unique_ptr<LedgerHarness> MakePostgresHarness() { return std::make_unique<PostgresHarness>(); }
+
+INSTANTIATE_TEST_SUITE_P(Postgres, LedgerContract, ::testing::Values(&MakePostgresHarness));
+
+TEST(PostgresLedgerTest, ReplicasThatStartAtOnceMakeOneSchema) {
+  PostgresHarness harness;
+  std::vector<std::thread> threads;
+  std::atomic<int> opened{0};
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([&] {
+      const auto database = storage::Database::Open(harness.options());
+      EXPECT_TRUE(database.ok()) << database.status();
+      if (database.ok()) ++opened;
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(opened, 4);
+}
+
+TEST(PostgresLedgerTest, ALostConnectionIsToldAndWhatWasCommittedIsThere) {
+  testing_postgres::PostgresServer server;
+  const storage::DatabaseOptions options = {
+      .engine = storage::Engine::kPostgres, .path = "", .connection = server.connection()};
+  auto database = storage::Database::Open(options);
+  ASSERT_TRUE(database.ok()) << database.status();
+  const auto open = [&](const std::string& tenant) {
+    return (*database)->Transact([&] {
+      Ledger::Of(**database).OpenAccount(tenant, {.newcomer_bonus = 5}, absl::UnixEpoch());
+    });
+  };
+  ASSERT_TRUE(open("before").ok());
+  server.Kill();
+  const absl::Status lost = open("during");
+  EXPECT_TRUE(absl::IsUnavailable(lost)) << lost;
+  EXPECT_FALSE((*database)->connected());
+  EXPECT_TRUE(absl::IsUnavailable(storage::Database::Open(options).status()));
+  server.Start();
+  database = storage::Database::Open(options);
+  ASSERT_TRUE(database.ok()) << database.status();
+  const absl::Status read = (*database)->Transact([&] {
+    EXPECT_EQ(Ledger::Of(**database).GetBalance("before")->bonus, 5);
+    EXPECT_FALSE(Ledger::Of(**database).GetBalance("during").has_value());
+  });
+  EXPECT_TRUE(read.ok()) << read;
+}
+
+}  // namespace
+}  // namespace pingti::billing
