@@ -56,7 +56,10 @@ class Ledger : public storage::Attachment {
   // Owners. `seen` tells that one lives; ends the calls of those that were not seen since
   // `dead_before` (posts what they had delivered, voids the rest) and returns how many; at most
   // `max` at once.
+  // Now() is the clock that all owners share: PostgreSQL's, or, where there is one owner, ours.
+  absl::Time Now(absl::Time ours);
   void SeeOwner(const std::string& owner, absl::Time now);
+  void ForgetOwners();
   int64_t RecoverCalls(absl::Time dead_before, absl::Time now, int max);
 
   // Reading (ledger_read_sql.cc).
@@ -64,6 +67,7 @@ class Ledger : public storage::Attachment {
   std::vector<UsageRow> SumUsage(const UsageFilter& filter);
   // Open holds, and when the oldest was opened.
   std::pair<int64_t, absl::Time> OpenHolds();
+  int64_t CountBalancesBelow(int64_t nano);
   // Checks all of it against itself (ledger_verify_sql.cc). Reads every row.
   VerifyReply Verify();
 

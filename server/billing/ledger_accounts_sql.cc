@@ -56,8 +56,12 @@ bool Ledger::OpenAccount(const std::string& tenant, const Plan& plan, absl::Time
 }
 
 std::optional<Balance> Ledger::GetBalance(const std::string& tenant) {
-  // Locking it does no harm: who asks is not in a hurry.
-  return LockBalance(tenant);
+  Balance balance;
+  soci::session& sql = database_.session();
+  sql << "SELECT cash, bonus, held FROM accounts WHERE tenant = :tenant", into(balance.cash),
+      into(balance.bonus), into(balance.held), use(tenant, "tenant");
+  if (!sql.got_data()) return std::nullopt;
+  return balance;
 }
 
 void Ledger::Grant(const std::string& tenant, int64_t nano, const std::string& kind,
@@ -215,6 +219,23 @@ int64_t Ledger::ExpireBonus(absl::Time now) {
   }
   return sum;
 }
+
+absl::Time Ledger::Now(absl::Time ours) {
+  if (database_.engine() == storage::Engine::kSqlite) return ours;
+  int64_t micros = 0;
+  database_.session() << "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)",
+      into(micros);
+  return absl::FromUnixMicros(micros);
+}
+
+int64_t Ledger::CountBalancesBelow(int64_t nano) {
+  int64_t count = 0;
+  database_.session() << "SELECT COUNT(*) FROM accounts WHERE cash + bonus < :nano", into(count),
+      use(nano, "nano");
+  return count;
+}
+
+void Ledger::ForgetOwners() { database_.session() << "DELETE FROM owners"; }
 
 void Ledger::SeeOwner(const std::string& owner, absl::Time now) {
   const int64_t at = Micros(now);

@@ -162,7 +162,7 @@ EndReply Ledger::EndOpen(const CallEnd& end, bool recovered) {
   s.cash = before.cash - balance.cash;
   s.bonus = before.bonus - balance.bonus;
   Statements::Change(s.settle);
-  return {.charged = charged, .balance = balance};
+  return {.charged = charged, .held = held, .balance = balance};
 }
 
 void Ledger::Spend(const std::string& tenant, const std::string& kind, int64_t nano,

@@ -80,6 +80,7 @@ struct EndReply {
   // It had ended before, by whoever found its owner dead; nothing was changed.
   bool late = false;
   int64_t charged = 0;  // at most the cost; less where the balance did not cover it
+  int64_t held = 0;     // for it, until now
   Balance balance{};    // afterwards
 };
 

@@ -74,7 +74,7 @@ Database::~Database() {
 
 absl::StatusOr<std::unique_ptr<Database>> Database::Open(const DatabaseOptions& options) {
   std::unique_ptr<Database> database(new Database(options.engine));
-  if (options.engine == Engine::kSqlite) {
+  if (options.engine == Engine::kSqlite && !options.read_only) {
     absl::Status locked = database->Lock(options.path);
     if (!locked.ok()) return locked;
   }
@@ -86,7 +86,12 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(const DatabaseOptions& 
     } else {
       database->session_ = std::make_unique<soci::session>(soci::postgresql, options.connection);
     }
-    prepared = database->Prepare();
+    if (options.engine == Engine::kSqlite) {
+      prepared = database->PrepareSqlite(options.read_only);
+    } else {
+      database->PreparePostgres(options.read_only);
+    }
+    if (prepared.ok() && !options.read_only) prepared = Migrate(*database);
   } catch (const soci::soci_error&) {
     if (options.engine == Engine::kPostgres) {
       return absl::UnavailableError(
@@ -113,24 +118,33 @@ absl::Status Database::Lock(const std::string& path) {
       base::StrCat(path, " is in use by another process; replicas need PostgreSQL"));
 }
 
-absl::Status Database::Prepare() {
-  if (engine_ == Engine::kSqlite) {
-    // The time of a commit is that of one fsync, which a batch shares.
-    for (const char* pragma :
-         {"PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "PRAGMA foreign_keys = ON"}) {
-      *session_ << pragma;
-    }
-    std::string found;
-    *session_ << "PRAGMA quick_check(1)", soci::into(found);
-    if (found != "ok") return absl::FailedPreconditionError(base::StrCat("it is damaged: ", found));
+absl::Status Database::PrepareSqlite(bool read_only) {
+  if (read_only) {
+    *session_ << "PRAGMA query_only = ON";
+    return absl::OkStatus();
+  }
+  // The time of a commit is that of one fsync, which a batch shares.
+  for (const char* pragma :
+       {"PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "PRAGMA foreign_keys = ON"}) {
+    *session_ << pragma;
+  }
+  std::string found;
+  *session_ << "PRAGMA quick_check(1)", soci::into(found);
+  if (found == "ok") return absl::OkStatus();
+  return absl::FailedPreconditionError(base::StrCat("it is damaged: ", found));
+}
+
+void Database::PreparePostgres(bool read_only) {
+  *session_ << "SET client_min_messages = warning";
+  // A replica that hangs in a transaction must not keep a tenant's account locked for ever.
+  *session_ << "SET idle_in_transaction_session_timeout = '10s'";
+  *session_ << "SET lock_timeout = '5s'";
+  if (read_only) {
+    *session_ << "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL REPEATABLE READ, "
+                 "READ ONLY";
   } else {
-    *session_ << "SET client_min_messages = warning";
-    // A replica that hangs in a transaction must not keep a tenant's account locked for ever.
-    *session_ << "SET idle_in_transaction_session_timeout = '10s'";
-    *session_ << "SET lock_timeout = '5s'";
     *session_ << "SET statement_timeout = '10s'";
   }
-  return Migrate(*this);
 }
 
 absl::Status Database::Transact(const std::function<void()>& work) {

@@ -30,6 +30,9 @@ struct DatabaseOptions {
   // PostgreSQL: a connection string of libpq, `host=... dbname=...` or `postgresql://...`. May have
   // a password: never print it.
   std::string connection;
+  // A second connection beside one that is open: writes nothing, and each of its transactions sees
+  // the database as it was at one moment.
+  bool read_only = false;
 };
 
 // What belongs to a connection and goes with it: prepared statements.
@@ -71,7 +74,8 @@ class Database {
  private:
   explicit Database(Engine engine);
   absl::Status Lock(const std::string& path);
-  absl::Status Prepare();
+  absl::Status PrepareSqlite(bool read_only);
+  void PreparePostgres(bool read_only);
   absl::Status Failed();  // of the exception at hand
 
   const Engine engine_;

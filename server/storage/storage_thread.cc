@@ -4,8 +4,6 @@
 #include <iterator>
 #include <utility>
 
-#include "server/base/log.h"
-
 namespace pingti::storage {
 namespace {
 
@@ -27,9 +25,9 @@ void Work::Run() { thread_->Gather(this); }
 StorageThread::StorageThread(Options options, std::unique_ptr<Database> database)
     : options_(std::move(options)),
       database_(std::move(database)),
+      writable_(database_ != nullptr),
       retry_(loop_, [this] { RunBatch(); }),
       flush_(*this) {
-  stats_.writable = database_ != nullptr;
   if (database_ == nullptr) retry_.Arm(options_.retry);
   thread_ = std::thread([this] { loop_.Run(); });
 }
@@ -37,9 +35,8 @@ StorageThread::StorageThread(Options options, std::unique_ptr<Database> database
 StorageThread::~StorageThread() { Stop(); }
 
 bool StorageThread::Submit(std::unique_ptr<Work> work) {
-  if (stats_.waiting.fetch_add(1, std::memory_order_relaxed) >= options_.waiting_max &&
-      !work->keep()) {
-    stats_.waiting.fetch_sub(1, std::memory_order_relaxed);
+  if (waiting_.fetch_add(1, std::memory_order_relaxed) >= options_.waiting_max && !work->keep()) {
+    waiting_.fetch_sub(1, std::memory_order_relaxed);
     return false;
   }
   work->thread_ = this;
@@ -65,12 +62,10 @@ void StorageThread::Gather(Work* work) {
 }
 
 void StorageThread::RunBatch() {
-  flush_posted_ = false;
   retry_.Cancel();
   Batch all = std::exchange(kept_, {});
   std::move(batch_.begin(), batch_.end(), std::back_inserter(all));
   batch_.clear();
-  stats_.kept.store(0, std::memory_order_relaxed);
   for (size_t begin = 0; begin < all.size(); begin += kBatchMax) {
     Batch batch;
     std::move(all.begin() + static_cast<std::ptrdiff_t>(begin),
@@ -80,45 +75,38 @@ void StorageThread::RunBatch() {
                      [](const auto& a, const auto& b) { return a->order() < b->order(); });
     const base::Instant started = options_.clock->MonotonicNow();
     const absl::Status status = RunTogether(batch);
-    stats_.batches.fetch_add(1, std::memory_order_relaxed);
-    stats_.works.fetch_add(static_cast<int64_t>(batch.size()), std::memory_order_relaxed);
+    options_.on_batch(batch.size(), options_.clock->MonotonicNow() - started, status.ok());
     if (status.ok()) {
       for (auto& work : batch) End(std::move(work), status);
     } else {
-      stats_.failures.fetch_add(1, std::memory_order_relaxed);
       RunEach(std::move(batch), status);
     }
-    stats_.busy_nanos.fetch_add(absl::ToInt64Nanoseconds(options_.clock->MonotonicNow() - started),
-                                std::memory_order_relaxed);
   }
-  if (all.empty() && !stats_.writable.load(std::memory_order_relaxed))
-    RunTogether({}).IgnoreError();
-  const bool waits = !kept_.empty() || !stats_.writable.load(std::memory_order_relaxed);
+  if (all.empty() && !writable()) RunTogether({}).IgnoreError();
+  const bool waits = !kept_.empty() || !writable();
   if (waits && !stopping_) retry_.Arm(options_.retry);
 }
 
-bool StorageThread::Reopen() {
-  if (database_ != nullptr && database_->connected()) return true;
+absl::Status StorageThread::Reopen() {
+  if (database_ != nullptr && database_->connected()) return absl::OkStatus();
   database_.reset();  // the lock of its file goes with it
   absl::StatusOr<std::unique_ptr<Database>> opened = options_.open();
-  if (opened.ok()) database_ = std::move(*opened);
-  return database_ != nullptr;
+  if (!opened.ok()) return opened.status();
+  database_ = std::move(*opened);
+  return absl::OkStatus();
 }
 
 absl::Status StorageThread::RunTogether(const Batch& batch) {
-  if (!Reopen()) return absl::UnavailableError("the database cannot be reached");
-  absl::Status status = database_->Transact([&] {
-    for (const auto& work : batch) work->Execute(*database_);
-    if (batch.empty()) database_->WriteProbe();
-  });
+  absl::Status status = Reopen();
+  if (status.ok()) {
+    status = database_->Transact([&] {
+      for (const auto& work : batch) work->Execute(*database_);
+      if (batch.empty() && !options_.read_only) database_->WriteProbe();
+    });
+  }
   const bool writable = !IsOfDatabase(status);
-  if (stats_.writable.exchange(writable, std::memory_order_relaxed) != writable) {
-    if (writable) {
-      base::Log(base::LogLevel::kInfo, "the database takes writes again");
-    } else {
-      base::Log(base::LogLevel::kError, "the database takes no writes: metered calls are refused",
-                {{"cause", status.ToString()}});
-    }
+  if (writable_.exchange(writable, std::memory_order_relaxed) != writable) {
+    options_.on_change(writable, status);
   }
   return status;
 }
@@ -149,10 +137,9 @@ void StorageThread::RunEach(Batch batch, absl::Status why) {
 void StorageThread::End(std::unique_ptr<Work> work, const absl::Status& status) {
   if (work->keep() && !stopping_ && (IsOfDatabase(status) || absl::IsAborted(status))) {
     kept_.push_back(std::move(work));
-    stats_.kept.fetch_add(1, std::memory_order_relaxed);
     return;
   }
-  stats_.waiting.fetch_sub(1, std::memory_order_relaxed);
+  waiting_.fetch_sub(1, std::memory_order_relaxed);
   work->Done(status);
 }
 

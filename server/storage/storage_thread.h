@@ -45,16 +45,6 @@ class Work : public base::LoopTask {
   StorageThread* thread_ = nullptr;
 };
 
-struct StorageStats {
-  std::atomic<int64_t> batches{0};
-  std::atomic<int64_t> works{0};       // in them
-  std::atomic<int64_t> busy_nanos{0};  // time of them
-  std::atomic<int64_t> failures{0};    // batches that failed as a whole
-  std::atomic<int64_t> waiting{0};     // work that was given and is not done
-  std::atomic<int64_t> kept{0};        // of it, work that waits for the database to come back
-  std::atomic<bool> writable{false};   // the last batch was written
-};
-
 class StorageThread {
  public:
   struct Options {
@@ -63,7 +53,12 @@ class StorageThread {
     // bounds it.
     int64_t waiting_max = 100'000;
     absl::Duration retry = absl::Seconds(1);
+    bool read_only = false;  // of a connection that writes nothing
     const base::Clock* clock = &base::SystemClock();
+    // Called on the storage thread: after each batch (writes, time, whether it was written as a
+    // whole), and where the database begins or ceases to take writes.
+    std::function<void(size_t, absl::Duration, bool)> on_batch = [](auto&&...) {};
+    std::function<void(bool, const absl::Status&)> on_change = [](auto&&...) {};
   };
 
   // Starts with the given database, or, where it is null, without one.
@@ -80,7 +75,10 @@ class StorageThread {
   // with the error.
   void Stop();
 
-  const StorageStats& stats() const { return stats_; }
+  // Any thread. Whether the last batch was written.
+  bool writable() const { return writable_.load(std::memory_order_relaxed); }
+  // Storage thread: work that waits for the database.
+  size_t kept() const { return kept_.size(); }
   base::EventLoop& loop() { return loop_; }  // for timers of who submits
 
  private:
@@ -88,7 +86,10 @@ class StorageThread {
   class Flush : public base::LoopTask {
    public:
     explicit Flush(StorageThread& thread) : thread_(thread) {}
-    void Run() override { thread_.RunBatch(); }
+    void Run() override {
+      thread_.flush_posted_ = false;
+      thread_.RunBatch();
+    }
 
    private:
     StorageThread& thread_;
@@ -100,11 +101,12 @@ class StorageThread {
   absl::Status RunTogether(const Batch& batch);
   void RunEach(Batch batch, absl::Status why);
   void End(std::unique_ptr<Work> work, const absl::Status& status);
-  bool Reopen();
+  absl::Status Reopen();
 
   const Options options_;
-  StorageStats stats_;
   std::unique_ptr<Database> database_;
+  std::atomic<bool> writable_;
+  std::atomic<int64_t> waiting_{0};  // work that was given and is not done
   base::EventLoop loop_;
   base::Timer retry_;
   Flush flush_;

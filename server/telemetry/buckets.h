@@ -32,4 +32,7 @@ inline constexpr double kWaitSeconds[] = {0.005, 0.01, 0.025, 0.05, 0.1,  0.25, 
 inline constexpr double kEstimateRatios[] = {0.25, 0.5, 0.7, 0.8, 0.9, 1.0, 1.1,
                                              1.25, 1.5, 2.0, 4.0, 8.0, 16.0};
 
+// Writes that share one commit.
+inline constexpr double kBatchSizes[] = {1, 2, 5, 10, 20, 50, 100, 200, 500};
+
 }  // namespace pingti::telemetry

@@ -1,0 +1,154 @@
+// What a call asks of the ledger, and the handle on what it holds there.
+//
+// A hold is asked for when the call begins and answered while the provider already works: nothing
+// waits for the disk. Before anything reaches the caller the call looks at state().
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "server/base/event_loop.h"
+#include "server/base/signal.h"
+#include "server/billing/ledger_types.h"
+#include "server/telemetry/counter.h"
+
+namespace pingti::billing {
+
+enum class HoldState {
+  kPending,
+  kHeld,     // durable
+  kRefused,  // reply() says why
+  kFailed,   // the ledger could not be written
+};
+
+// What the ledger and a call share of one hold. The ledger answers on the call's loop; so both
+// sides of the ticket are that thread's.
+class HoldTicket {
+ public:
+  HoldTicket(HoldRequest request, base::EventLoop& loop, base::Signal& signal)
+      : request(std::move(request)), loop(loop), signal_(&signal) {}
+  HoldTicket(const HoldTicket&) = delete;
+  HoldTicket& operator=(const HoldTicket&) = delete;
+
+  // By the ledger, on the loop thread.
+  void Answer(HoldState state, const HoldReply& reply) {
+    state_ = state;
+    reply_ = reply;
+    if (signal_ != nullptr) signal_->Notify();
+  }
+  void RefuseGrowth() {
+    growth_refused_ = true;
+    if (signal_ != nullptr) signal_->Notify();
+  }
+
+  const HoldRequest request;
+  base::EventLoop& loop;
+
+ private:
+  friend class Hold;
+
+  base::Signal* signal_;  // null: the call has ended
+  HoldState state_ = HoldState::kPending;
+  HoldReply reply_;
+  bool growth_refused_ = false;
+};
+
+// Thread-safe; answers come in the order of asking for each tenant.
+class LedgerStore {
+ public:
+  virtual ~LedgerStore() = default;
+  // False: holds would fail now.
+  virtual bool writable() const = 0;
+  virtual void Open(std::shared_ptr<HoldTicket> ticket) = 0;
+  // Makes the hold at least `nano`; RefuseGrowth() where there is not as much.
+  virtual void Grow(std::shared_ptr<HoldTicket> ticket, int64_t nano) = 0;
+  // What would be posted should this process die. May be lost.
+  virtual void NoteDelivered(CallEnd so_far) = 0;
+  // Never lost while this process lives: waits where the database takes no writes.
+  virtual void End(CallEnd end) = 0;
+};
+
+// A call's hold: one for each call, on its loop thread, ended exactly once.
+class Hold {
+ public:
+  Hold() = default;
+  // Asks for it. `store`, `signal` and `dropped` outlive this; `dropped` counts holds that nobody
+  // ended.
+  Hold(LedgerStore& store, HoldRequest request, base::EventLoop& loop, base::Signal& signal,
+       telemetry::Counter& dropped)
+      : store_(&store),
+        dropped_(&dropped),
+        ticket_(std::make_shared<HoldTicket>(std::move(request), loop, signal)),
+        nano_(ticket_->request.nano) {
+    store_->Open(ticket_);
+  }
+  Hold(Hold&& other) noexcept { *this = std::move(other); }
+  Hold& operator=(Hold&& other) noexcept {
+    std::swap(store_, other.store_);
+    std::swap(dropped_, other.dropped_);
+    std::swap(ticket_, other.ticket_);
+    std::swap(nano_, other.nano_);
+    std::swap(delivered_, other.delivered_);
+    return *this;
+  }
+  // An open one is charged what was delivered, as if its process had died, and counted.
+  ~Hold() {
+    if (!open()) return;
+    dropped_->Add();
+    CallEnd end = std::move(delivered_);
+    end.post = end.cost > 0;
+    end.result = "DROPPED";
+    end.at = ticket_->request.at;
+    End(std::move(end));
+  }
+
+  bool open() const { return ticket_ != nullptr; }
+  // The rest REQUIRES open().
+  HoldState state() const { return ticket_->state_; }
+  const HoldReply& reply() const { return ticket_->reply_; }
+  // Held, or asked for.
+  int64_t nano() const { return nano_; }
+  // More was asked for than the tenant has.
+  bool growth_refused() const { return ticket_->growth_refused_; }
+  // It came out that the call may not go on.
+  bool stops_call() const {
+    return state() == HoldState::kRefused || state() == HoldState::kFailed || growth_refused();
+  }
+
+  void Grow(int64_t nano) {
+    if (nano <= nano_) return;
+    nano_ = nano;
+    store_->Grow(ticket_, nano);
+  }
+  // `so_far` and `end` need no id.
+  void NoteDelivered(CallEnd so_far) {
+    Name(&so_far);
+    delivered_ = so_far;
+    store_->NoteDelivered(std::move(so_far));
+  }
+  void End(CallEnd end) {
+    Name(&end);
+    ticket_->signal_ = nullptr;
+    const bool was_refused = state() == HoldState::kRefused || state() == HoldState::kFailed;
+    ticket_.reset();
+    if (!was_refused) store_->End(std::move(end));
+  }
+
+ private:
+  void Name(CallEnd* end) const {
+    end->tenant = ticket_->request.tenant;
+    end->request_id = ticket_->request.request_id;
+    end->token = ticket_->request.token;
+  }
+
+  LedgerStore* store_ = nullptr;
+  telemetry::Counter* dropped_ = nullptr;
+  std::shared_ptr<HoldTicket> ticket_;  // null: nothing is held, or it was ended
+  int64_t nano_ = 0;
+  CallEnd delivered_;
+};
+
+}  // namespace pingti::billing
