@@ -16,6 +16,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/time/time.h"
+#include "server/config/prices.h"
 #include "server/config/secret.h"
 #include "server/config/targets.h"
 
@@ -189,6 +190,7 @@ struct Config {
   Estimation estimation;
   Quota quota;
   Routing routing;
+  Billing billing;
   Features features;
   std::vector<Provider> providers;
   std::vector<Model> models;

@@ -235,6 +235,32 @@ void CheckProviders(const YamlNode& root, Context& context, Draft& draft) {
   context.errors.Add(section == nullptr ? root.place : section->place, "providers", message);
 }
 
+// Each price must lead to the currency that tenants are charged in. One error for a currency: one
+// rate mends it for all of its prices.
+void CheckRates(Context& context, const Draft& draft) {
+  if (!draft.rates_complete) return;
+  const Billing& billing = draft.config.billing;
+  const std::string_view charged = base::CurrencyCode(billing.currency);
+  std::set<base::Currency> told;
+  for (const auto& entry : draft.models.all) {
+    const YamlEntry* list = entry.node->Find("prices");
+    if (list == nullptr || list->value.items.size() != entry.value.prices.size()) continue;
+    for (size_t i = 0; i < entry.value.prices.size(); ++i) {
+      const base::Currency currency = entry.value.prices[i].currency;
+      if (currency == billing.currency || billing.RateFrom(currency) != nullptr) continue;
+      if (!told.insert(currency).second) continue;
+      const std::string_view code = base::CurrencyCode(currency);
+      const YamlNode& item = list->value.items[i];
+      const YamlEntry* field = item.Find("currency");
+      context.errors.Add(
+          field == nullptr ? item.place : field->place,
+          base::StrCat(entry.path, ".prices[", i, "].currency"),
+          base::StrCat("is ", code, ", but tenants are charged in ", charged, "; add {from: ", code,
+                       ", to: ", charged, ", rate: ..., date: ...} to billing.exchange_rates"));
+    }
+  }
+}
+
 }  // namespace
 
 void CrossCheck(const YamlNode& root, Context& context, Draft& draft) {
@@ -245,6 +271,7 @@ void CrossCheck(const YamlNode& root, Context& context, Draft& draft) {
   CheckLimitTables(context, draft);
   CheckProviders(root, context, draft);
   CheckTenants(context, draft);
+  CheckRates(context, draft);
 }
 
 }  // namespace pingti::config

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/escaping.h"
+#include "server/base/money.h"
 #include "server/base/strings.h"
 #include "server/base/text.h"
 #include "server/config/value.h"
@@ -180,6 +181,36 @@ void Fields::Duration(std::string_view key, absl::Duration* out, absl::Duration 
   } else {
     *out = *duration;
   }
+}
+
+bool Fields::Decimal(std::string_view key, int64_t* out, int digits, int64_t max,
+                     Presence presence) {
+  std::string shown;
+  const std::optional<Expanded> value = Scalar(key, presence, &shown);
+  if (!value) return false;
+  const std::optional<int64_t> number = base::ParseDecimal(value->text, digits);
+  int64_t scaled_max = max;
+  for (int i = 0; i < digits; ++i) scaled_max *= 10;
+  if (!number || *number < 0 || *number > scaled_max) {
+    Error(key, base::StrCat(shown, " is not a decimal number from 0 to ", max, " with at most ",
+                            digits, " digits after the point, for example 2.5"));
+    return false;
+  }
+  *out = *number;
+  return true;
+}
+
+bool Fields::Date(std::string_view key, absl::CivilDay* out, Presence presence) {
+  std::string shown;
+  const std::optional<Expanded> value = Scalar(key, presence, &shown);
+  if (!value) return false;
+  const std::optional<absl::CivilDay> date = ParseDate(value->text);
+  if (!date) {
+    Error(key, base::StrCat(shown, " is not a date; write year-month-day, for example 2024-06-01"));
+    return false;
+  }
+  *out = *date;
+  return true;
 }
 
 bool Fields::Text(std::string_view key, std::string* out, Check check, Presence presence) {

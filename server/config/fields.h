@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "absl/functional/function_ref.h"
+#include "absl/time/civil_time.h"
 #include "absl/time/time.h"
 #include "server/config/diagnostics.h"
 #include "server/config/expand.h"
@@ -61,6 +62,13 @@ class Fields {
   void Integer(std::string_view key, std::optional<int64_t>* out, int64_t min, int64_t max);
   void Bytes(std::string_view key, int64_t* out, int64_t min, int64_t max);
   void Duration(std::string_view key, absl::Duration* out, absl::Duration min, absl::Duration max);
+
+  // A decimal number from 0 to `max`, exactly: `*out` is what it says x 10^`digits`. True where
+  // `*out` was set.
+  bool Decimal(std::string_view key, int64_t* out, int digits, int64_t max,
+               Presence presence = Presence::kOptional);
+  // True where `*out` was set.
+  bool Date(std::string_view key, absl::CivilDay* out, Presence presence = Presence::kOptional);
 
   // True where `*out` was set.
   bool Text(std::string_view key, std::string* out, Check check,

@@ -128,6 +128,10 @@ class Loader {
     }
     for (TenantDraft& draft : draft_.tenants) config.tenants.push_back(std::move(draft.tenant));
     config.models = draft_.models.Take();
+    for (Model& model : config.models) {
+      std::sort(model.prices.begin(), model.prices.end(),
+                [](const PriceVersion& a, const PriceVersion& b) { return a.since < b.since; });
+    }
     config.aliases = draft_.aliases.Take();
     config.tiers = draft_.tiers.Take();
     AddClosedTier(&config);

@@ -38,6 +38,8 @@ void ReadModel(const YamlNode& node, const std::string& path, Context& context, 
   fields.Bool("verified", &model.verified);
   fields.Text("source", &model.source, CheckRemark);
   ReadPartialTimeouts(fields, context, &model.timeouts);
+  ReadPrices(fields, context, &model);
+  ReadUnpriced(fields, &model.unpriced);
   fields.Finish();
   const std::string name = model.name;
   if (!named || !AddEntry(name, std::move(model), node, path, context, &draft.models)) {
@@ -86,6 +88,7 @@ void ReadAlias(const YamlNode& node, const std::string& path, Context& context, 
     fields.Error("hedge", "needs two targets or more; give them as `targets`, or leave it out");
   }
   ReadPartialTimeouts(fields, context, &alias.timeouts);
+  ReadUnpriced(fields, &alias.unpriced);
   fields.Finish();
   const std::string name = alias.name;
   if (!named || !AddEntry(name, std::move(alias), node, path, context, &draft.aliases)) {

@@ -140,6 +140,7 @@ void ReadServerSections(Fields& root, Context& context, Draft& draft) {
   if (const YamlEntry* section = root.Get("routing")) {
     ReadRouting(*section, context, &config.routing);
   }
+  if (const YamlEntry* section = root.Get("billing")) ReadBilling(*section, context, draft);
   if (const YamlEntry* section = root.Get("features")) {
     ReadFeatures(*section, context, &config.features);
   }

@@ -5,6 +5,7 @@
 // place. Not thread-safe; lives within one load.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -70,9 +71,11 @@ struct Draft {
   std::vector<TenantDraft> tenants;
   Entries<std::string> tenant_names;
   std::vector<std::string> notes;
+  bool rates_complete = true;  // false: a rate that is not there may be no error
 };
 
-// `listen:`, `server:`, `limits:`, `timeouts:`, `estimation:`, `quota:`, `routing:`, `features:`.
+// `listen:`, `server:`, `limits:`, `timeouts:`, `estimation:`, `quota:`, `routing:`, `billing:`,
+// `features:`.
 void ReadServerSections(Fields& root, Context& context, Draft& draft);
 void ReadTimeouts(const YamlEntry& section, const std::string& path, Context& context,
                   Timeouts* timeouts);
@@ -90,6 +93,13 @@ void ReadClassLimits(const YamlEntry& section, const std::string& path, Context&
                      ClassLimits* limits);
 // `classes:` and `other_classes:` among the keys of `fields`.
 void ReadLimitTable(Fields& fields, Context& context, LimitTable* table);
+
+// `billing:`.
+void ReadBilling(const YamlEntry& section, Context& context, Draft& draft);
+// `prices:` among the keys of a model, in the order of the file; load.cc sorts them.
+void ReadPrices(Fields& fields, Context& context, Model* model);
+// `unpriced:` among the keys of `fields`.
+void ReadUnpriced(Fields& fields, std::optional<Unpriced>* out);
 
 // `models:`, `aliases:`, `tiers:` of one file. Entries replace those with the same name that
 // another file has brought.

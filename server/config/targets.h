@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "server/config/prices.h"
 #include "server/config/secret.h"
 
 namespace pingti::config {
@@ -108,8 +109,10 @@ struct Model {
   // Where the caller sets no limit for the output, the one that the reservation assumed is sent.
   bool forward_output_cap = false;
   bool verified = false;
-  std::string source;        // where the facts come from
-  PartialTimeouts timeouts;  // over those of the provider
+  std::string source;                // where the facts come from
+  PartialTimeouts timeouts;          // over those of the provider
+  std::vector<PriceVersion> prices;  // by date, one for each; empty: unknown
+  std::optional<Unpriced> unpriced;  // absent: as `billing:` says
 };
 
 // One of the models that can serve an alias.
@@ -129,6 +132,7 @@ struct Alias {
   PartialTimeouts timeouts;          // over those of the models
   // A stream whose first token is late may be tried at a second target beside it.
   bool hedge = false;
+  std::optional<Unpriced> unpriced;  // over those of the models
 
   std::vector<AliasTarget> Targets() const {
     return targets.empty() ? std::vector<AliasTarget>{{to}} : targets;

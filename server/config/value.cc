@@ -54,6 +54,8 @@ constexpr std::string_view kUnsupportedFields[] = {
 constexpr std::string_view kDialects[] = {"openai"};
 constexpr std::string_view kReservePolicies[] = {"likely", "strict"};
 constexpr std::string_view kStoreDownPolicies[] = {"local", "deny", "allow"};
+constexpr std::string_view kCurrencies[] = {"CNY", "USD"};
+constexpr std::string_view kUnpriced[] = {"free", "refuse"};
 constexpr std::string_view kMaxTokensFields[] = {"max_tokens", "max_completion_tokens"};
 
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }
@@ -151,6 +153,20 @@ std::optional<absl::Duration> ParseDuration(std::string_view text) {
   if (unit == "m") return absl::Minutes(*count);
   if (unit == "h") return absl::Hours(*count);
   return std::nullopt;
+}
+
+std::optional<absl::CivilDay> ParseDate(std::string_view text) {
+  if (text.size() != 10 || text[4] != '-' || text[7] != '-') return std::nullopt;
+  const std::string_view parts[] = {text.substr(0, 4), text.substr(5, 2), text.substr(8, 2)};
+  int64_t numbers[3] = {};
+  for (int i = 0; i < 3; ++i) {
+    if (!All(parts[i], IsDigit)) return std::nullopt;
+    numbers[i] = *ParseInteger(parts[i]);
+  }
+  const absl::CivilDay day(numbers[0], numbers[1], numbers[2]);
+  // Others, like the 31st of June, become another day.
+  if (day.month() != numbers[1] || day.day() != numbers[2]) return std::nullopt;
+  return day;
 }
 
 std::optional<int64_t> ParseBytes(std::string_view text) {
@@ -313,6 +329,10 @@ std::string CheckReservePolicy(std::string_view text) { return CheckOneOf(text, 
 std::string CheckStoreDownPolicy(std::string_view text) {
   return CheckOneOf(text, kStoreDownPolicies);
 }
+
+std::string CheckCurrency(std::string_view text) { return CheckOneOf(text, kCurrencies); }
+
+std::string CheckUnpriced(std::string_view text) { return CheckOneOf(text, kUnpriced); }
 
 std::string CheckUnsupportedField(std::string_view text) {
   return CheckOneOf(text, kUnsupportedFields);

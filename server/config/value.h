@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 
+#include "absl/time/civil_time.h"
 #include "absl/time/time.h"
 #include "server/config/config.h"
 
@@ -20,6 +21,9 @@ std::optional<int64_t> ParseInteger(std::string_view text);
 
 // `250ms`, `5s`, `2m`, `1h`; nothing where it is none.
 std::optional<absl::Duration> ParseDuration(std::string_view text);
+
+// `2024-06-01`; nothing where it is none.
+std::optional<absl::CivilDay> ParseDate(std::string_view text);
 
 // Bytes: `1500`, `64KiB`, `20MiB`, `1GiB`; nothing where it is none or does not fit.
 std::optional<int64_t> ParseBytes(std::string_view text);
@@ -71,6 +75,8 @@ std::string CheckDialect(std::string_view text);
 std::string CheckMaxTokensField(std::string_view text);
 std::string CheckReservePolicy(std::string_view text);
 std::string CheckStoreDownPolicy(std::string_view text);
+std::string CheckCurrency(std::string_view text);
+std::string CheckUnpriced(std::string_view text);
 
 // A request parameter that a model may be declared not to know (TargetTraits::unsupported_fields).
 std::string CheckUnsupportedField(std::string_view text);
