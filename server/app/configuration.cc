@@ -24,6 +24,10 @@ absl::StatusOr<config::LoadResult> Read(const Flags& flags) {
   config::Config& config = loaded->config;
   if (flags.grpc) config.listen.grpc = *flags.grpc;
   if (flags.metrics) config.listen.metrics = *flags.metrics;
+  if (flags.data_dir) {
+    config.billing.data_dir = *flags.data_dir;
+    config.billing.database = {};
+  }
   if (config.server.workers == 0) config.server.workers = GrantedCpus();
   return loaded;
 }

@@ -21,6 +21,7 @@ std::variant<Flags, int> ParseFlags(int argc, char** argv) {
   std::string checked;
   std::string grpc;
   std::string metrics;
+  std::string data_dir;
   CLI::App command("Pingti: one gRPC service in front of the providers that you buy tokens from.");
   command.set_version_flag("--version", PINGTI_VERSION);
   command.add_option("--config", flags.config, "Configuration file")->capture_default_str();
@@ -35,6 +36,10 @@ std::variant<Flags, int> ParseFlags(int argc, char** argv) {
           .add_option("--metrics", metrics,
                       "Listen for scrapes on host:port, instead of listen.metrics")
           ->check(CheckAddressFlag);
+  auto* data_dir_option =
+      command.add_option("--data-dir", data_dir,
+                         "Keep the ledger (SQLite) in this folder, which is made where it is not "
+                         "there, instead of billing.data_dir or billing.database");
   command.add_flag("--make-key", flags.make_key,
                    "Print a new API key, and the record of it for the configuration, and exit");
   try {
@@ -48,6 +53,7 @@ std::variant<Flags, int> ParseFlags(int argc, char** argv) {
   }
   if (grpc_option->count() > 0) flags.grpc = grpc;
   if (metrics_option->count() > 0) flags.metrics = metrics;
+  if (data_dir_option->count() > 0) flags.data_dir = data_dir;
   return flags;
 }
 

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "server/app/configuration.h"
+#include "server/app/ledger.h"
 #include "server/app/memory_use.h"
 #include "server/base/log.h"
 #include "server/base/strings.h"
@@ -59,7 +60,8 @@ bool SignalWithin(const sigset_t& signals, absl::Duration delay) {
 }
 
 // SIGTERM or SIGINT. Until one comes, SIGHUP is served and the memory in use is looked at.
-int WaitForEnd(rpc::Server& server, Configuration& configuration, telemetry::Gauge& memory_used) {
+int WaitForEnd(rpc::Server& server, Configuration& configuration, billing::LedgerClient* ledger,
+               telemetry::Gauge& memory_used) {
   sigset_t signals = EndSignals();
   sigaddset(&signals, SIGHUP);
   const timespec interval = absl::ToTimespec(kMemoryInterval);
@@ -69,12 +71,16 @@ int WaitForEnd(rpc::Server& server, Configuration& configuration, telemetry::Gau
     const int signal = sigtimedwait(&signals, nullptr, &interval);
     if (signal == SIGTERM || signal == SIGINT) return signal;
     if (signal != SIGHUP) continue;  // the time is over
-    configuration.Reload([&](const auto& runtime) { server.Reload(runtime); });
+    configuration.Reload([&](const auto& runtime) {
+      if (ledger != nullptr) ledger->SetTerms(TermsOf(runtime->config()));
+      server.Reload(runtime);
+    });
   }
 }
 
-void Serve(rpc::Server& server, Configuration& configuration, telemetry::Gauge& memory_used) {
-  const int signal = WaitForEnd(server, configuration, memory_used);
+void Serve(rpc::Server& server, Configuration& configuration, billing::LedgerClient* ledger,
+           telemetry::Gauge& memory_used) {
+  const int signal = WaitForEnd(server, configuration, ledger, memory_used);
   // From now on SIGHUP stays blocked: a drain has nothing to reload.
   Log(LogLevel::kInfo, "draining", {{"signal", signal == SIGTERM ? "SIGTERM" : "SIGINT"}});
   server.StopServing();
@@ -104,15 +110,19 @@ int RunServer(const Flags& flags) {
       settings.features.access_record ? std::make_unique<telemetry::AccessLog>(registry) : nullptr;
   auto metrics = telemetry::MetricsServer::Start(settings.listen.metrics, registry);
   if (!metrics.ok()) return FailToStart(metrics.status().message());
-  auto server = rpc::Server::Start(configuration->runtime(), registry, access_log.get());
+  auto ledger = StartLedger(settings, registry.ledger());
+  if (!ledger.ok()) return FailToStart(ledger.status().message());
+  auto server =
+      rpc::Server::Start(configuration->runtime(), registry, access_log.get(), ledger->get());
   if (!server.ok()) return FailToStart(server.status().message());
 
   SayListening("grpc", settings.listen.grpc, (*server)->port());
   SayListening("metrics", settings.listen.metrics, (*metrics)->port());
   Log(LogLevel::kInfo, "serving",
       {{"version", PINGTI_VERSION}, {"workers", base::StrCat(settings.server.workers)}});
-  Serve(**server, *configuration, registry.process().memory_used);
+  Serve(**server, *configuration, ledger->get(), registry.process().memory_used);
   server->reset();
+  ledger->reset();
   metrics->reset();
   access_log.reset();
   transport::CleanUpCurl();

@@ -7,7 +7,9 @@
 #include <vector>
 
 #include "absl/time/civil_time.h"
+#include "absl/time/time.h"
 #include "server/base/money.h"
+#include "server/config/secret.h"
 
 namespace pingti::config {
 
@@ -44,8 +46,27 @@ struct ExchangeRate {
 
 inline constexpr int64_t kRateMax = 1'000'000;
 
+inline constexpr int64_t kAmountMax = 1'000'000'000;  // of a plan, in units
+
+// `billing.plan:` what tenants are given. Amounts are nano-units of `billing.currency`.
+struct Plan {
+  int64_t newcomer_bonus = 0;     // with a new account; 0 to kAmountMax
+  int bonus_percent = 0;          // of each top-up; 0 to 1,000
+  absl::Duration bonus_lifetime;  // then what is left of it expires; 0: never; up to 10 years
+  friend bool operator==(const Plan&, const Plan&) = default;
+};
+
 // `billing:`
 struct Billing {
+  // The ledger. PostgreSQL, which replicas share: `database` or `database_file`, a connection
+  // string of libpq. Else SQLite in the folder `data_dir`. Neither: calls have a price but nobody
+  // is charged.
+  Secret database;
+  std::string data_dir;
+  Plan plan;
+  int64_t low_balance = 0;  // tenants with less are counted in the metrics; 0 to kAmountMax
+  bool has_ledger() const { return !database.empty() || !data_dir.empty(); }
+
   base::Currency currency = base::Currency::kCny;  // what tenants are charged in
   // One for each other currency that a price is in, leading to `currency`; others may be there.
   std::vector<ExchangeRate> exchange_rates;

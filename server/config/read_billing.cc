@@ -15,6 +15,12 @@ namespace {
 
 constexpr int kPriceDigits = 6;  // of units per million tokens: pico-units per token
 constexpr int kMoneyDigits = 9;  // of units: nano-units
+constexpr int kBonusPercentMax = 1'000;
+constexpr absl::Duration kLifetimeMax = absl::Hours(24 * 3'653);
+
+std::string CheckFolder(std::string_view text) {
+  return text.find('\0') == std::string_view::npos ? "" : "has a zero byte; write a folder's path";
+}
 
 bool ReadCurrency(Fields& fields, std::string_view key, base::Currency* out, Presence presence) {
   std::string code;
@@ -74,6 +80,39 @@ void ReadRate(const YamlNode& node, const std::string& path, Context& context, B
   billing->exchange_rates.push_back(std::move(rate));
 }
 
+void ReadPlan(const YamlEntry& section, Context& context, Plan* plan) {
+  Fields fields(section.value, "billing.plan", context);
+  fields.Decimal("newcomer_bonus", &plan->newcomer_bonus, kMoneyDigits, kAmountMax);
+  fields.Integer("bonus_percent", &plan->bonus_percent, 0, kBonusPercentMax);
+  fields.Duration("bonus_lifetime", &plan->bonus_lifetime, absl::ZeroDuration(), kLifetimeMax);
+  fields.Finish();
+}
+
+// Of `billing.database` no part shows in a message: it may have a password.
+std::string CheckConnection(std::string_view text) {
+  const bool is_url = text.starts_with("postgresql://") || text.starts_with("postgres://");
+  if (is_url || text.find('=') != std::string_view::npos) return "";
+  return "is no connection string of PostgreSQL; write postgresql://user@host/name, or host=... "
+         "dbname=...";
+}
+
+void ReadLedger(Fields& fields, Draft& draft, Billing* billing) {
+  const std::optional<SecretValue> database =
+      fields.Secret("database", "database_file", CheckConnection);
+  if (database) billing->database = Secret(database->text);
+  fields.Text("data_dir", &billing->data_dir, CheckFolder);
+  if (!billing->database.empty() && !billing->data_dir.empty()) {
+    fields.Error("data_dir", "is there beside database; leave one of them");
+  }
+  if (database && !database->key.empty() && database->text.empty() && billing->data_dir.empty()) {
+    draft.notes.push_back(
+        base::StrCat("billing.database: off, it is empty",
+                     database->variables.empty()
+                         ? ""
+                         : base::StrCat(" (set ", Enumerate(database->variables, " and "), ")")));
+  }
+}
+
 }  // namespace
 
 void ReadPrices(Fields& fields, Context& context, Model* model) {
@@ -99,6 +138,9 @@ void ReadBilling(const YamlEntry& section, Context& context, Draft& draft) {
   std::optional<Unpriced> unpriced;
   ReadUnpriced(fields, &unpriced);
   billing.unpriced = unpriced.value_or(billing.unpriced);
+  ReadLedger(fields, draft, &billing);
+  if (const YamlEntry* plan = fields.Get("plan")) ReadPlan(*plan, context, &billing.plan);
+  fields.Decimal("low_balance", &billing.low_balance, kMoneyDigits, kAmountMax);
   fields.Finish();
   draft.rates_complete = context.errors.count() == errors_before;
 }

@@ -45,6 +45,11 @@ std::vector<std::string> KeepWhatTakesARestart(const Config& running, Config* ne
   k.Keep("server.memory_low_watermark", from.memory_low_watermark, &to.memory_low_watermark);
   k.Keep("server.memory_high_watermark", from.memory_high_watermark, &to.memory_high_watermark);
   k.Keep("quota.redis", running.quota.redis, &next->quota.redis);
+  k.Keep("billing.database", running.billing.database, &next->billing.database);
+  k.Keep("billing.data_dir", running.billing.data_dir, &next->billing.data_dir);
+  if (running.billing.has_ledger()) {
+    k.Keep("billing.currency", running.billing.currency, &next->billing.currency);
+  }
   k.Keep("features.quota", running.features.quota, &next->features.quota);
   k.Keep("features.metrics", running.features.metrics, &next->features.metrics);
   k.Keep("features.access_record", running.features.access_record, &next->features.access_record);

@@ -15,6 +15,7 @@
 #include "server/base/clock.h"
 #include "server/base/event_loop.h"
 #include "server/base/random.h"
+#include "server/billing/ledger_client.h"
 #include "server/exchange/learning.h"
 #include "server/exchange/runtime.h"
 #include "server/exchange/view.h"
@@ -40,6 +41,9 @@ struct WorkerParts {
   // Of all workers together.
   std::shared_ptr<Learning> learning = std::make_shared<Learning>();
   telemetry::AccessLog* access_log = nullptr;  // null: access records are off
+  // Where calls hold and pay; null: nobody is charged.
+  billing::LedgerStore* ledger = nullptr;
+  billing::LedgerClient* accounts = nullptr;  // the same, for who asks and manages; may be null
   // Memory used, in thousandths of what may be used. Null: unknown.
   const telemetry::Gauge* memory_used = nullptr;
 };
@@ -55,6 +59,8 @@ class Worker {
   base::Random& random() { return *parts_.random; }
   transport::HttpTransport& transport() { return *parts_.transport; }
   quota::QuotaStore& quota_store() { return *parts_.quota_store; }
+  billing::LedgerStore* ledger() { return parts_.ledger; }
+  billing::LedgerClient* accounts() { return parts_.accounts; }
   admission::Gate& gate() { return gate_; }
   telemetry::WorkerStats& stats() { return parts_.metrics->worker(); }
 

@@ -55,8 +55,9 @@ void SetArguments(const config::Server& server, grpc::ServerBuilder* builder) {
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(
     const std::shared_ptr<const exchange::Runtime>& runtime, telemetry::Registry& registry,
-    telemetry::AccessLog* access_log) {
+    telemetry::AccessLog* access_log, billing::LedgerClient* ledger) {
   std::unique_ptr<Server> made(new Server());
+  made->ledger_ = ledger;
   const config::Config& config = runtime->config();
   grpc::EnableDefaultHealthCheckService(false);  // ours costs less, see health_call.h
   grpc::ServerBuilder builder;
@@ -77,7 +78,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
     }
     made->workers_.push_back(std::make_unique<WorkerThread>(i, runtime, registry, access_log,
                                                             made->store_health_.get(), learning,
-                                                            made->queues_.back()->queue()));
+                                                            ledger, made->queues_.back()->queue()));
   }
   made->server_ = builder.BuildAndStart();
   if (!made->server_ || made->port_ == 0) {
@@ -109,6 +110,8 @@ void Server::StartThreads() {
 
 void Server::Join() {
   for (auto& worker : workers_) worker->WaitForNoCalls();
+  // All calls have said how they ended; what it answers goes to loops that still are there.
+  if (ledger_ != nullptr) ledger_->Stop();
   for (auto& queue : queues_) queue->Join();
   for (auto& worker : workers_) worker->Join();
 }

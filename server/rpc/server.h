@@ -12,6 +12,7 @@
 #include <grpcpp/server.h>
 
 #include "absl/status/statusor.h"
+#include "server/billing/ledger_client.h"
 #include "server/exchange/runtime.h"
 #include "server/quota/store_health.h"
 #include "server/rpc/service.h"
@@ -25,11 +26,12 @@ class WorkerThread;
 
 class Server {
  public:
-  // `registry` and `access_log` (which may be null) outlive the server; `registry` has one entry
-  // per worker. UNAVAILABLE, naming the address, where it cannot be had.
+  // `registry`, `access_log` and `ledger` (which may both be null) outlive the server; `registry`
+  // has one entry per worker. Drain() stops `ledger`. UNAVAILABLE, naming the address, where it
+  // cannot be had.
   static absl::StatusOr<std::unique_ptr<Server>> Start(
       const std::shared_ptr<const exchange::Runtime>& runtime, telemetry::Registry& registry,
-      telemetry::AccessLog* access_log);
+      telemetry::AccessLog* access_log, billing::LedgerClient* ledger);
   // REQUIRES: Drain() was called.
   ~Server();
   Server(const Server&) = delete;
@@ -56,6 +58,7 @@ class Server {
   void Join();
 
   Services services_;
+  billing::LedgerClient* ledger_ = nullptr;
   std::unique_ptr<quota::StoreHealth> store_health_;  // null: replicas share no store
   std::vector<std::unique_ptr<QueueThread>> queues_;
   std::vector<std::unique_ptr<WorkerThread>> workers_;

@@ -46,7 +46,8 @@ exchange::WorkerParts PartsOf(int index, base::EventLoop& loop, base::Random& ra
                               std::shared_ptr<const exchange::Runtime> runtime,
                               quota::QuotaStore& quota_store, telemetry::Registry& registry,
                               telemetry::AccessLog* access_log,
-                              const std::shared_ptr<exchange::Learning>& learning) {
+                              const std::shared_ptr<exchange::Learning>& learning,
+                              billing::LedgerClient* ledger) {
   exchange::WorkerParts parts;
   parts.index = index;
   parts.loop = &loop;
@@ -59,6 +60,8 @@ exchange::WorkerParts PartsOf(int index, base::EventLoop& loop, base::Random& ra
   parts.memory_used = &registry.process().memory_used;
   parts.access_log = access_log;
   parts.learning = learning;
+  parts.ledger = ledger;
+  parts.accounts = ledger;
   return parts;
 }
 
@@ -68,14 +71,14 @@ WorkerThread::WorkerThread(int index, const std::shared_ptr<const exchange::Runt
                            telemetry::Registry& registry, telemetry::AccessLog* access_log,
                            quota::StoreHealth* store_health,
                            const std::shared_ptr<exchange::Learning>& learning,
-                           grpc::ServerCompletionQueue* queue)
+                           billing::LedgerClient* ledger, grpc::ServerCompletionQueue* queue)
     : random_(base::NewSeededRandom()),
       transport_(loop_, OptionsOf(runtime->config())),
       redis_(runtime->config().quota.redis),
       quota_store_(NewQuotaStore(redis_ ? &*redis_ : nullptr, loop_, *random_, store_health,
                                  registry.worker(index).worker().store)),
       worker_(PartsOf(index, loop_, *random_, transport_, runtime, *quota_store_, registry,
-                      access_log, learning)),
+                      access_log, learning, ledger)),
       queue_(queue) {}
 
 WorkerThread::~WorkerThread() = default;

@@ -22,12 +22,12 @@ namespace pingti::rpc {
 
 class WorkerThread {
  public:
-  // `registry`, `access_log` (which may be null), `store_health` (of the store that replicas share;
-  // null: there is none) and `queue` outlive this.
+  // `registry`, `access_log` and `ledger` (which may both be null), `store_health` (of the store
+  // that replicas share; null: there is none) and `queue` outlive this.
   WorkerThread(int index, const std::shared_ptr<const exchange::Runtime>& runtime,
                telemetry::Registry& registry, telemetry::AccessLog* access_log,
                quota::StoreHealth* store_health,
-               const std::shared_ptr<exchange::Learning>& learning,
+               const std::shared_ptr<exchange::Learning>& learning, billing::LedgerClient* ledger,
                grpc::ServerCompletionQueue* queue);
   // REQUIRES: Join() was called, if Start() was.
   ~WorkerThread();

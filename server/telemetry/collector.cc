@@ -37,8 +37,12 @@ LabelList GenAiLabels(const ModelLabels& l) {
 
 Collector::Collector(const Tables& tables,
                      const std::vector<std::unique_ptr<WorkerMetrics>>& workers,
-                     const ProcessStats& process)
-    : tables_(tables), workers_(workers), process_(process), start_time_(ProcessStartTime()) {}
+                     const ProcessStats& process, const LedgerStats& ledger)
+    : tables_(tables),
+      workers_(workers),
+      process_(process),
+      ledger_(ledger),
+      start_time_(ProcessStartTime()) {}
 
 std::vector<prometheus::MetricFamily> Collector::Collect() const {
   Families out;
@@ -48,6 +52,7 @@ std::vector<prometheus::MetricFamily> Collector::Collect() const {
   AddProviders(&out);
   AddQuotas(&out);
   AddQuotaStore(&out);
+  AddLedger(&out);
   AddWorkers(&out);
   AddOverflows(&out);
   AddProcessMetrics(start_time_, &out);

@@ -15,7 +15,7 @@ namespace pingti::telemetry {
 class Collector final : public prometheus::Collectable {
  public:
   Collector(const Tables& tables, const std::vector<std::unique_ptr<WorkerMetrics>>& workers,
-            const ProcessStats& process);
+            const ProcessStats& process, const LedgerStats& ledger);
 
   // A sample for every label set that has been resolved; samples by result, failure class and usage
   // source only where they are not 0.
@@ -29,12 +29,14 @@ class Collector final : public prometheus::Collectable {
   void AddProviders(Families* out) const;
   void AddQuotas(Families* out) const;      // quota_collector.cc
   void AddQuotaStore(Families* out) const;  // quota_collector.cc
+  void AddLedger(Families* out) const;      // ledger_collector.cc
   void AddWorkers(Families* out) const;
   void AddOverflows(Families* out) const;
 
   const Tables& tables_;
   const std::vector<std::unique_ptr<WorkerMetrics>>& workers_;
   const ProcessStats& process_;
+  const LedgerStats& ledger_;
   const double start_time_;
 };
 

@@ -31,7 +31,7 @@ Registry::Registry(int workers, int series_max)
   for (int i = 0; i < workers; ++i) {
     workers_.push_back(std::make_unique<WorkerMetrics>(*tables_, i));
   }
-  collector_ = std::make_shared<Collector>(*tables_, workers_, process_);
+  collector_ = std::make_shared<Collector>(*tables_, workers_, process_, ledger_);
 }
 
 Registry::~Registry() = default;

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "server/telemetry/call_stats.h"
+#include "server/telemetry/ledger_stats.h"
 
 namespace prometheus {
 class Collectable;
@@ -66,6 +67,7 @@ class Registry {
   WorkerMetrics& worker(int index) { return *workers_[index]; }
 
   ProcessStats& process() { return process_; }
+  LedgerStats& ledger() { return ledger_; }
 
   // What a scrape gets, in Prometheus' text format.
   std::string Text() const;
@@ -76,6 +78,7 @@ class Registry {
   std::unique_ptr<Tables> tables_;
   std::vector<std::unique_ptr<WorkerMetrics>> workers_;
   ProcessStats process_;
+  LedgerStats ledger_;
   std::shared_ptr<prometheus::Collectable> collector_;
 };
 
