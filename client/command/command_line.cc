@@ -150,6 +150,9 @@ std::variant<CommandLine, ExitCode> ParseCommandLine(int argc, const char* const
     AddChat(*chat, line, raw);
     CLI::App* models = app.add_subcommand("models", "List the models that you may name");
     models->add_flag("--json", line.json, "Print protobuf JSON");
+    CLI::App* savings = app.add_subcommand(
+        "savings", "Show what the models that serve instead of those you name save");
+    savings->add_flag("--json", line.json, "Print JSON");
     CLI::App* quota = app.add_subcommand("quota", "Show your quota buckets");
     quota->add_option("-m,--model", line.quota_model, "Only the buckets of this model")
         ->type_name("NAME");
@@ -172,6 +175,7 @@ std::variant<CommandLine, ExitCode> ParseCommandLine(int argc, const char* const
       return kExitOk;
     }
     if (models->parsed()) line.verb = Verb::kModels;
+    if (savings->parsed()) line.verb = Verb::kSavings;
     if (quota->parsed()) line.verb = Verb::kQuota;
     if (count->parsed()) {
       line.verb = Verb::kCount;

@@ -19,7 +19,7 @@
 
 namespace pingti::command {
 
-enum class Verb { kChat, kModels, kQuota, kCount };
+enum class Verb { kChat, kModels, kQuota, kCount, kSavings };
 
 struct ConnectionOptions {
   std::string target = "127.0.0.1:50051";

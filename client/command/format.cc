@@ -1,7 +1,6 @@
 #include "client/command/format.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <limits>
 
 namespace pingti::command {
@@ -10,7 +9,7 @@ namespace {
 constexpr std::int64_t kMsPerSecond = 1000;
 constexpr std::int64_t kMsPerMinute = 60 * kMsPerSecond;
 constexpr std::int64_t kMinutesPerHour = 60;
-constexpr std::uint64_t kNanosPerUnit = 1'000'000'000;
+constexpr int kNanoDigits = 9;
 
 std::int64_t DividedUp(std::int64_t value, std::int64_t by) { return (value + by - 1) / by; }
 
@@ -42,17 +41,21 @@ std::string FormatCount(std::int64_t count) {
   return digits;
 }
 
+std::string FormatUnits(std::int64_t value, int digits, int digits_min) {
+  const auto bits = static_cast<std::uint64_t>(value);
+  std::uint64_t rest = value < 0 ? 0 - bits : bits;
+  std::string decimals;
+  for (int i = 0; i < digits; ++i, rest /= 10) {
+    decimals.insert(decimals.begin(), static_cast<char>('0' + rest % 10));
+  }
+  while (decimals.size() > static_cast<std::size_t>(digits_min) && decimals.back() == '0') {
+    decimals.pop_back();
+  }
+  return (value < 0 ? "-" : "") + std::to_string(rest) + (decimals.empty() ? "" : ".") + decimals;
+}
+
 std::string FormatMoney(const v1::Money& money) {
-  const bool negative = money.nano_units() < 0;
-  const auto bits = static_cast<std::uint64_t>(money.nano_units());
-  const std::uint64_t nanos = negative ? 0 - bits : bits;
-  char fraction[16];
-  std::snprintf(fraction, sizeof(fraction), "%09llu",
-                static_cast<unsigned long long>(nanos % kNanosPerUnit));
-  std::string decimals = fraction;
-  while (decimals.size() > 2 && decimals.back() == '0') decimals.pop_back();
-  return (negative ? "-" : "") + std::to_string(nanos / kNanosPerUnit) + "." + decimals + " " +
-         money.currency();
+  return FormatUnits(money.nano_units(), kNanoDigits, 2) + " " + money.currency();
 }
 
 std::chrono::milliseconds ToMilliseconds(const google::protobuf::Duration& duration) {

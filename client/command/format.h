@@ -18,6 +18,10 @@ std::string FormatWait(std::chrono::milliseconds wait);
 // `128,000`.
 std::string FormatCount(std::int64_t count);
 
+// `value` / 10^`digits`, exact, with at least `digits_min` digits after the point and no more zeros
+// at the end than that: (2500000, 6, 0) is `2.5`.
+std::string FormatUnits(std::int64_t value, int digits, int digits_min);
+
 // `0.00123 CNY`: exact, without trailing zeros beyond two decimals.
 std::string FormatMoney(const v1::Money& money);
 

@@ -8,6 +8,7 @@
 #include "client/command/json.h"
 #include "client/command/quota_table.h"
 #include "client/command/request.h"
+#include "client/command/savings.h"
 #include "client/command/visible_text.h"
 
 namespace pingti::command {
@@ -22,10 +23,13 @@ ExitCode Write(const Session& session, const std::string& text) {
 }
 
 // JSON goes through the same door as an answer: it holds foreign text.
-ExitCode WriteJson(const Session& session, const google::protobuf::Message& message) {
-  if (session.console.WriteText(ToJson(message) + "\n")) return kExitOk;
+ExitCode WriteJson(const Session& session, const std::string& json) {
+  if (session.console.WriteText(json + "\n")) return kExitOk;
   session.console.Complain("standard output cannot be written");
   return kExitOther;
+}
+ExitCode WriteJson(const Session& session, const google::protobuf::Message& message) {
+  return WriteJson(session, ToJson(message));
 }
 
 std::string SourceName(v1::UsageSource source) {
@@ -63,11 +67,27 @@ ExitCode RunModels(const Session& session) {
                     {model.serves()},
                     {model.provider()},
                     {model.model_class()},
-                    {ContextSize(model.context_tokens())}});
+                    {ContextSize(model.context_tokens())},
+                    {FormatPrice(model)}});
   }
-  return Write(session,
-               RenderTable({{"NAME"}, {"SERVES"}, {"PROVIDER"}, {"CLASS"}, {"CONTEXT", true}}, rows,
-                           session.console.OutColor()));
+  return Write(session, RenderTable({{"NAME"},
+                                     {"SERVES"},
+                                     {"PROVIDER"},
+                                     {"CLASS"},
+                                     {"CONTEXT", true},
+                                     {"PRICE PER MILLION", true}},
+                                    rows, session.console.OutColor()));
+}
+
+ExitCode RunSavings(const Session& session) {
+  const Interrupts::Answer answer(session.interrupts);
+  client::CallOptions options;
+  options.cancel = answer.token();
+  const auto models = session.client.ListModels(options);
+  if (!models.ok()) return session.Fail(models.error());
+  const std::vector<v1::Model> substituted = Substituted(*models);
+  if (session.line.json) return WriteJson(session, SavingsJson(substituted));
+  return Write(session, SavingsTable(substituted, session.console.OutColor()));
 }
 
 ExitCode RunQuota(const Session& session) {

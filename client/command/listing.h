@@ -1,4 +1,4 @@
-// `pingti models`, `pingti quota` and `pingti count`: one question to the server, one table.
+// `pingti models`, `quota`, `count` and `savings`: one question to the server, one table.
 //
 // Thread-safety: none; the main thread's. Errors: written to standard error; the exit code says
 // which kind.
@@ -11,5 +11,6 @@ namespace pingti::command {
 ExitCode RunModels(const Session& session);
 ExitCode RunQuota(const Session& session);
 ExitCode RunCount(const Session& session);
+ExitCode RunSavings(const Session& session);
 
 }  // namespace pingti::command

@@ -65,6 +65,8 @@ ExitCode Dispatch(const Session& session) {
       return RunQuota(session);
     case Verb::kCount:
       return RunCount(session);
+    case Verb::kSavings:
+      return RunSavings(session);
   }
   return kExitOther;
 }

@@ -52,10 +52,11 @@ void Call::Stop(StopCause cause) {
 
 base::Task<void> Call::Run() {
   worker_.Add(this);
+  began_ = worker_.clock().Now();
   // Made before anything can fail, so that every error names one; a valid one of the caller's
   // replaces it.
-  const std::string chosen_id = std::exchange(
-      input_.request.request_id, base::NewRequestId(worker_.clock().Now(), worker_.random()));
+  const std::string chosen_id =
+      std::exchange(input_.request.request_id, base::NewRequestId(began_, worker_.random()));
   const bool entered = worker_.gate().Enter();
   std::optional<model::CallError> error =
       entered ? Admit(chosen_id) : std::make_optional(admission::OverloadedError());
@@ -70,14 +71,15 @@ base::Task<void> Call::Run() {
     error = co_await Serve(&outcome);
     if (timers_) usage = SettledUsage(outcome);
   }
-  Settle(usage, error ? &*error : nullptr);
+  const CallCost cost = ChargeOf(usage);
+  Settle(usage, cost, error ? &*error : nullptr);
   if (error) {
     sink_.Fail(*error, input_.request.request_id);
   } else if (input_.stream) {
     SendStartedOnce();  // also where all of the answer is hidden, or empty
-    sink_.FinishStream(Complete(usage, outcome), std::move(outcome.ends));
+    sink_.FinishStream(Complete(usage, cost, outcome), std::move(outcome.ends));
   } else {
-    sink_.FinishAnswer(Complete(usage, outcome), std::move(outcome.answer));
+    sink_.FinishAnswer(Complete(usage, cost, outcome), std::move(outcome.answer));
   }
   if (transfer_) co_await Linger();
   transfer_.reset();

@@ -18,6 +18,8 @@
 #include "server/base/signal.h"
 #include "server/base/task.h"
 #include "server/exchange/attempt_timers.h"
+#include "server/exchange/call_cost.h"
+#include "server/exchange/quota_wait.h"
 #include "server/exchange/response_sink.h"
 #include "server/exchange/rival.h"
 #include "server/exchange/worker.h"
@@ -100,29 +102,6 @@ class Call {
   void ForgetAttempt();
 
   // Taking quota (quota_step.cc). An error: the call ends with it, nothing was taken.
-  struct Wanted {
-    quota::Demand demand;
-    bool may_wait = true;
-    std::array<quota::WaitingLine*, quota::kScopesMax> lines{};  // of the demand's scopes
-    telemetry::QuotaStats* stats = nullptr;
-
-    // A null `set` limits nothing.
-    void Add(quota::BucketSet* set, quota::WaitingLine* line) {
-      if (set == nullptr) return;
-      lines[demand.scope_count] = line;
-      demand.scopes[demand.scope_count++] = set;
-    }
-    // Where who was refused waits: in the line of what he is short of.
-    quota::WaitingLine& LineOf(const quota::Refusal& refusal) const {
-      return *lines[refusal.scope == demand.scopes[0] ? 0 : 1];
-    }
-  };
-  struct Taken {
-    quota::ReserveReply reply;
-    std::optional<quota::Refusal> refusal;
-    int place = 0;         // in the line of those that wait; 0: it did not have to
-    bool stopped = false;  // the call was ended while it waited
-  };
   base::Task<std::optional<model::CallError>> ReserveOfTenant();
   base::Task<std::optional<model::CallError>> ReserveAtProvider();
   // Asks for `wanted`, and waits for it as long as the caller allows.
@@ -186,12 +165,15 @@ class Call {
   telemetry::Method method() const {
     return input_.stream ? telemetry::Method::kStream : telemetry::Method::kUnary;
   }
-  void Settle(const model::Usage& usage, const model::CallError* error);
+  // What is charged for `usage`: the one place that says so.
+  CallCost ChargeOf(const model::Usage& usage) const;
+  void Settle(const model::Usage& usage, const CallCost& cost, const model::CallError* error);
+  void CountCost(const model::Usage& usage, const CallCost& cost, telemetry::CallStats* stats);
   void SettleAtProvider(model::Usage usage, base::Instant now);
   void GiveBackAtProvider();  // of an attempt that was not made
   void RecordAttempt(const Outcome& outcome, std::string_view next);
-  void WriteRecord(const model::Usage& usage, const model::CallError* error);
-  Completed Complete(const model::Usage& usage, const Outcome& outcome);
+  void WriteRecord(const model::Usage& usage, const CallCost& cost, const model::CallError* error);
+  Completed Complete(const model::Usage& usage, const CallCost& cost, const Outcome& outcome);
 
   Worker& worker_;
   const std::shared_ptr<View> view_;  // as it was when the call came, also after a reload
@@ -200,6 +182,7 @@ class Call {
   base::Signal signal_;
   base::Timer timer_;
   base::Instant armed_until_ = base::Instant::InfiniteFuture();
+  absl::Time began_;  // its prices are those of this moment
   StopCause stop_ = StopCause::kNone;
   Call* next_ = nullptr;
   Call* previous_ = nullptr;

@@ -24,6 +24,15 @@ constexpr int kLastResort = 1'000;
 // wrong there is seldom one model.
 constexpr int kHasFailed = 10'000;
 
+model::CallError UnpricedError(const std::string& model) {
+  model::CallError error;
+  error.reason = model::ErrorReason::kModelUnpriced;
+  error.message = base::StrCat("model ", model, ", which would serve the call, has no price on ",
+                               "this server, and calls without a price are refused");
+  error.metadata["model"] = model;
+  return error;
+}
+
 bool Drops(const routing::Target& target, std::string_view field) {
   for (const auto* fields :
        {&target.model->unsupported_fields, &target.provider->unsupported_fields}) {
@@ -49,6 +58,10 @@ int64_t Call::InputTokensAt(const TargetSeries& at) const {
 }
 
 std::optional<model::CallError> Call::CheckFits(const TargetSeries& at) const {
+  if (at.target->unpriced == config::Unpriced::kRefuse &&
+      billing::PriceAt(at.prices, began_) == nullptr) {
+    return UnpricedError(at.target->model->name);
+  }
   return admission::ValidateForModel(input_.request, *at.target->model, InputTokensAt(at));
 }
 

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "server/exchange/call_cost.h"
 #include "server/model/answer.h"
 #include "server/model/failure.h"
 #include "server/model/usage.h"
@@ -43,6 +44,7 @@ struct Completed {
   std::string_view request_id;
   std::string_view model;
   model::Usage usage;
+  CallCost cost;
   ServedBy served_by;
   Timings timings;
 };

@@ -35,7 +35,8 @@ Runtime::Runtime(config::Snapshot config, Keys keys, const Runtime* previous, ba
       keys_(std::move(keys)),
       directory_(*config_),
       routes_(*config_),
-      quotas_(*config_, previous == nullptr ? nullptr : &previous->quotas_, now) {}
+      quotas_(*config_, previous == nullptr ? nullptr : &previous->quotas_, now),
+      prices_(*config_) {}
 
 absl::StatusOr<std::shared_ptr<const Runtime>> Runtime::Make(config::Snapshot config,
                                                              const Runtime* previous,

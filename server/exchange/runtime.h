@@ -11,6 +11,7 @@
 
 #include "absl/status/statusor.h"
 #include "server/base/clock.h"
+#include "server/billing/price_book.h"
 #include "server/config/config.h"
 #include "server/quota/quota_book.h"
 #include "server/routing/route_table.h"
@@ -38,6 +39,7 @@ class Runtime {
   const tenancy::TenantDirectory& directory() const { return directory_; }
   const routing::RouteTable& routes() const { return routes_; }
   const quota::QuotaBook& quotas() const { return quotas_; }
+  const billing::PriceBook& prices() const { return prices_; }
   // Our keys at a provider that is on; at least one.
   const std::vector<UpstreamKey>& keys(const config::Provider& provider) const {
     return keys_.at(&provider);
@@ -53,6 +55,7 @@ class Runtime {
   const tenancy::TenantDirectory directory_;
   const routing::RouteTable routes_;
   const quota::QuotaBook quotas_;
+  const billing::PriceBook prices_;
 };
 
 }  // namespace pingti::exchange

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "server/base/log.h"
 #include "server/base/strings.h"
 #include "server/exchange/call.h"
 #include "server/exchange/learning.h"
@@ -95,7 +96,22 @@ std::string Call::Tried() const {
   return all;
 }
 
-void Call::Settle(const model::Usage& usage, const model::CallError* error) {
+CallCost Call::ChargeOf(const model::Usage& usage) const {
+  if (at_ == nullptr) return {};
+  return CostOf(at_->prices, series_->requested_prices, usage, began_);
+}
+
+void Call::CountCost(const model::Usage& usage, const CallCost& cost, telemetry::CallStats* stats) {
+  if (usage.source == model::UsageSource::kNone) return;
+  if (cost.price != nullptr && !cost.charged) {
+    worker_.stats().bugs.Add();
+    base::Log(base::LogLevel::kError, "the charge of a call does not fit; it is not charged",
+              {{"request_id", input_.request.request_id}, {"price", cost.price->version}});
+  }
+  if (view_->config().features.metrics) stats->RecordCost(cost.charged, cost.requested_model);
+}
+
+void Call::Settle(const model::Usage& usage, const CallCost& cost, const model::CallError* error) {
   const base::Instant now = worker_.clock().MonotonicNow();
   if (reservation_.open()) {
     CountSettlement(
@@ -131,7 +147,8 @@ void Call::Settle(const model::Usage& usage, const model::CallError* error) {
       }
     }
   }
-  if (worker_.records_calls()) WriteRecord(usage, error);
+  CountCost(usage, cost, stats);
+  if (worker_.records_calls()) WriteRecord(usage, cost, error);
 }
 
 void Call::SettleAtProvider(model::Usage usage, base::Instant now) {
@@ -166,7 +183,8 @@ void Call::RecordAttempt(const Outcome& outcome, std::string_view next) {
   past_.push_back(std::move(attempt));
 }
 
-void Call::WriteRecord(const model::Usage& usage, const model::CallError* error) {
+void Call::WriteRecord(const model::Usage& usage, const CallCost& cost,
+                       const model::CallError* error) {
   const base::Instant now = worker_.clock().MonotonicNow();
   telemetry::AccessRecord record;
   record.time = worker_.clock().Now();
@@ -187,6 +205,11 @@ void Call::WriteRecord(const model::Usage& usage, const model::CallError* error)
   }
   record.attempts = std::move(past_);
   record.usage = usage;
+  if (usage.source != model::UsageSource::kNone) {
+    record.charged = cost.charged;
+    record.requested_model_cost = cost.requested_model;
+    if (cost.price != nullptr) record.price_version = cost.price->version;
+  }
   record.chunks = sink_.chunks_sent();
   record.bytes_in = input_.bytes;
   record.bytes_out = sink_.bytes_sent();
@@ -198,11 +221,12 @@ void Call::WriteRecord(const model::Usage& usage, const model::CallError* error)
   worker_.Record(record);
 }
 
-Completed Call::Complete(const model::Usage& usage, const Outcome& outcome) {
+Completed Call::Complete(const model::Usage& usage, const CallCost& cost, const Outcome& outcome) {
   Completed completed;
   completed.request_id = input_.request.request_id;
   completed.model = route_->name;
   completed.usage = usage;
+  completed.cost = cost;
   completed.served_by.provider = target_->provider->name;
   completed.served_by.upstream_model = target_->upstream_model;
   completed.served_by.reported_model = outcome.info.reported_model;

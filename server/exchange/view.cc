@@ -35,6 +35,7 @@ const Series& View::series(size_t tenant, const routing::Route& route) {
   series.quota = &metrics_.Quotas({config().tenants[tenant].name, "", route.model_class});
   series.limits = runtime_->quotas().Find(tenant, route.model_class);
   series.line = runtime_->quotas().Line(tenant, route.model_class);
+  series.requested_prices = runtime_->prices().Find(route.name);
   series.targets.reserve(route.targets.size());
   for (const routing::Target& target : route.targets) {
     series.targets.push_back(MakeTarget(tenant, route, target));
@@ -57,6 +58,7 @@ TargetSeries View::MakeTarget(size_t tenant, const routing::Route& route,
   series.attempts = &metrics_.Attempts({provider, target.upstream_model});
   series.provider = &metrics_.Provider({provider});
   series.provider_health = health_.Provider(provider);
+  series.prices = runtime_->prices().Find(target.model->name);
   series.learned = learning_.Find(name, route, target);
   const routing::BreakerOptions breaker = routing::BreakerOptionsOf(config().routing);
   for (const UpstreamKey& key : runtime_->keys(*target.provider)) {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "server/admission/gate.h"
+#include "server/billing/price_book.h"
 #include "server/exchange/learning.h"
 #include "server/exchange/runtime.h"
 #include "server/providers/dialect.h"
@@ -44,6 +45,7 @@ struct TargetSeries {
   std::vector<KeySeries> keys;                  // at least one
   std::vector<routing::KeyOption> key_options;  // the same
   Learned learned;
+  const billing::ModelPrices* prices = nullptr;  // of the model; null: it has none
 };
 
 // A tenant and a route.
@@ -51,6 +53,8 @@ struct Series {
   telemetry::QuotaStats* quota = nullptr;  // of the tenant and the class that it names
   quota::BucketSet* limits = nullptr;
   quota::WaitingLine* line = nullptr;
+  // Of the model that the caller names; null: there is no such model, or it has none.
+  const billing::ModelPrices* requested_prices = nullptr;
   std::vector<TargetSeries> targets;  // as in the route; empty: not looked up yet
 
   const TargetSeries& first() const { return targets.front(); }

@@ -85,6 +85,7 @@ constexpr ReasonRow kReasons[kErrorReasonCount] = {
     {"PROVIDER_RATE_LIMITED", absl::StatusCode::kUnavailable},
     {"PROVIDER_LOST", absl::StatusCode::kUnavailable},
     {"QUOTA_UNAVAILABLE", absl::StatusCode::kUnavailable},
+    {"MODEL_UNPRICED", absl::StatusCode::kFailedPrecondition},
 };
 
 }  // namespace

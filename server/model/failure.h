@@ -97,8 +97,9 @@ enum class ErrorReason {
   kProviderRateLimited = 22,
   kProviderLost = 23,
   kQuotaUnavailable = 24,
+  kModelUnpriced = 25,
 };
-inline constexpr int kErrorReasonCount = static_cast<int>(ErrorReason::kQuotaUnavailable) + 1;
+inline constexpr int kErrorReasonCount = static_cast<int>(ErrorReason::kModelUnpriced) + 1;
 
 // Name as in ErrorInfo.reason and in metrics, for example `QUOTA_EXCEEDED`.
 std::string_view ErrorReasonName(ErrorReason reason);

@@ -62,6 +62,7 @@ bool RouteTable::AddTarget(const config::Config& config, const config::Model& se
   target.priority = wanted.priority;
   target.weight = wanted.weight;
   target.timeouts = timeouts.Over(serves.timeouts.Over(provider->timeouts));
+  target.unpriced = serves.unpriced.value_or(config.billing.unpriced);
   route->targets.push_back(std::move(target));
   return true;
 }
@@ -82,6 +83,7 @@ void RouteTable::AddAlias(const config::Config& config, const config::Alias& ali
   if (falls_back && route.targets.empty()) {
     AddTarget(config, *original, {}, alias.timeouts, &route);
   }
+  for (Target& target : route.targets) target.unpriced = alias.unpriced.value_or(target.unpriced);
   std::stable_sort(route.targets.begin(), route.targets.end(),
                    [](const Target& a, const Target& b) { return a.priority < b.priority; });
   route.model_class = original != nullptr ? original->model_class : substitute->model_class;

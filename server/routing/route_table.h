@@ -18,12 +18,13 @@ namespace pingti::routing {
 
 // One place where a call can be served.
 struct Target {
-  const config::Model* model = nullptr;        // of the catalogue
-  const config::Provider* provider = nullptr;  // which is on
-  std::string upstream_model;                  // what the model is called there
-  int priority = 0;                            // lower ones are tried first
-  int weight = 100;                            // among those with the same priority
-  config::Timeouts timeouts;                   // of an attempt
+  const config::Model* model = nullptr;                 // of the catalogue
+  const config::Provider* provider = nullptr;           // which is on
+  std::string upstream_model;                           // what the model is called there
+  int priority = 0;                                     // lower ones are tried first
+  int weight = 100;                                     // among those with the same priority
+  config::Timeouts timeouts;                            // of an attempt
+  config::Unpriced unpriced = config::Unpriced::kFree;  // where the model has no price
 };
 
 // One name that callers may use, resolved.

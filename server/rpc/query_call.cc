@@ -75,6 +75,28 @@ base::Task<Error> AnswerGetQuota(Context c) {
   co_return std::nullopt;
 }
 
+void WriteModel(const Context& c, const routing::Route& route, v1::Model* model) {
+  const routing::Target& first = route.first();
+  model->set_name(route.name);
+  model->set_serves(first.model->name);
+  model->set_provider(first.provider->name);
+  model->set_model_class(route.model_class);
+  model->set_context_tokens(first.model->context_tokens);
+  model->set_vision(first.model->vision);
+  model->set_tools(first.model->tools);
+  model->set_verified(first.model->verified);
+  const billing::PriceBook& prices = c.view.runtime().prices();
+  const config::Billing& billing = c.view.config().billing;
+  const absl::Time now = c.worker.clock().Now();
+  if (const auto* price = billing::PriceAt(prices.Find(first.model->name), now)) {
+    WritePrice(*price, billing, model->mutable_price());
+  }
+  if (first.model->name == route.name) return;
+  if (const auto* price = billing::PriceAt(prices.Find(route.name), now)) {
+    WritePrice(*price, billing, model->mutable_requested_price());
+  }
+}
+
 base::Task<Error> AnswerListModels(Context c) {
   const auto* request = static_cast<v1::ListModelsRequest*>(c.in);
   if (request->page_size() < 0 || request->page_size() > kPageSizeMax) {
@@ -89,16 +111,7 @@ base::Task<Error> AnswerListModels(Context c) {
   });
   auto* response = static_cast<v1::ListModelsResponse*>(c.out);
   for (; next != usable.end() && response->models_size() < static_cast<int>(page_size); ++next) {
-    const routing::Route& route = **next;
-    v1::Model* model = response->add_models();
-    model->set_name(route.name);
-    model->set_serves(route.first().model->name);
-    model->set_provider(route.first().provider->name);
-    model->set_model_class(route.model_class);
-    model->set_context_tokens(route.first().model->context_tokens);
-    model->set_vision(route.first().model->vision);
-    model->set_tools(route.first().model->tools);
-    model->set_verified(route.first().model->verified);
+    WriteModel(c, **next, response->add_models());
   }
   if (next != usable.end()) {
     response->set_next_page_token(response->models(response->models_size() - 1).name());

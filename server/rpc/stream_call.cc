@@ -191,6 +191,7 @@ void StreamCall::FinishStream(exchange::Completed completed, std::vector<model::
   }
   WriteUsage(completed.usage, finished->mutable_usage());
   WriteServedBy(completed.served_by, finished->mutable_served_by());
+  if (completed.cost.charged) WriteCost(completed.cost, finished->mutable_cost());
   WriteTimings(completed.timings, finished->mutable_timings());
   Enqueue(std::move(message), kMessageOverheadBytes);
   end_ = grpc::Status::OK;

@@ -38,6 +38,13 @@ void WriteLogprob(model::TokenLogprob from, v1::TokenLogprob* to) {
   }
 }
 
+std::string TextOf(base::Currency currency) { return std::string(base::CurrencyCode(currency)); }
+
+void WriteMoney(base::Money from, v1::Money* to) {
+  to->set_currency(TextOf(from.currency));
+  to->set_nano_units(from.nano);
+}
+
 struct DeltaWriter {
   v1::StreamDelta* to;
 
@@ -147,12 +154,41 @@ void WriteTimings(const exchange::Timings& from, v1::Timings* to) {
   WriteDuration(from.upstream, to->mutable_upstream());
 }
 
+void WriteCost(const exchange::CallCost& from, v1::Cost* to) {
+  WriteMoney(*from.charged, to->mutable_charged());
+  if (from.requested_model) {
+    WriteMoney(*from.requested_model, to->mutable_requested_model_would_have_cost());
+  }
+}
+
+void WritePrice(const billing::Price& from, const config::Billing& billing, v1::ModelPrice* to) {
+  const config::PriceVersion& list = from.list;
+  to->set_currency(TextOf(list.currency));
+  to->set_input_pico_per_token(list.input_pico);
+  to->set_cached_input_pico_per_token(list.cached_input_pico);
+  to->set_output_pico_per_token(list.output_pico);
+  to->set_request_nano(list.request_nano);
+  to->set_version(from.version);
+  to->set_since(absl::FormatCivilTime(list.since));
+  to->set_source(list.source);
+  to->set_verified(list.verified);
+  if (list.currency == from.charged_in) return;
+  v1::ExchangeRate* exchange = to->mutable_exchange();
+  exchange->set_currency(TextOf(from.charged_in));
+  exchange->set_rate_nano(from.rate_nano);
+  if (const config::ExchangeRate* rate = billing.RateFrom(list.currency)) {
+    exchange->set_date(absl::FormatCivilTime(rate->date));
+    exchange->set_source(rate->source);
+  }
+}
+
 void WriteAnswer(const exchange::Completed& completed, model::Answer answer,
                  v1::GenerateCompletionResponse* to) {
   to->set_request_id(completed.request_id.data(), completed.request_id.size());
   to->set_model(completed.model.data(), completed.model.size());
   for (model::Choice& choice : answer.choices) WriteChoice(std::move(choice), to->add_choices());
   WriteUsage(completed.usage, to->mutable_usage());
+  if (completed.cost.charged) WriteCost(completed.cost, to->mutable_cost());
   WriteServedBy(completed.served_by, to->mutable_served_by());
   WriteTimings(completed.timings, to->mutable_timings());
 }

@@ -132,6 +132,20 @@ void WriteUsage(Writer& writer, const model::Usage& usage) {
   writer.EndObject();
 }
 
+void WriteCost(Writer& writer, const AccessRecord& record) {
+  if (!record.charged && !record.requested_model_cost) return;
+  const base::Money& any = record.charged ? *record.charged : *record.requested_model_cost;
+  Key(writer, "cost");
+  writer.StartObject();
+  if (record.charged) Member(writer, "charged_nano", record.charged->nano);
+  if (record.requested_model_cost) {
+    Member(writer, "requested_model_nano", record.requested_model_cost->nano);
+  }
+  Member(writer, "currency", base::CurrencyCode(any.currency));
+  Member(writer, "price", record.price_version);
+  writer.EndObject();
+}
+
 void Labels(Writer& writer, const std::map<std::string, std::string>& labels) {
   if (labels.empty()) return;
   Key(writer, "labels");
@@ -177,6 +191,7 @@ void WriteJson(const AccessRecord& record, std::string* out) {
   Member(writer, "cause", record.cause);
   Attempts(writer, record.attempts);
   WriteUsage(writer, record.usage);
+  WriteCost(writer, record);
   NonZero(writer, "chunks", record.chunks);
   NonZero(writer, "bytes_in", record.bytes_in);
   NonZero(writer, "bytes_out", record.bytes_out);

@@ -11,11 +11,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "absl/time/time.h"
+#include "server/base/money.h"
 #include "server/model/failure.h"
 #include "server/model/usage.h"
 #include "server/telemetry/call_stats.h"
@@ -55,9 +57,12 @@ struct AccessRecord {
   std::string cause;       // in short, for example `first_token_timeout`; empty where it went well
   std::vector<AccessAttempt> attempts;
   model::Usage usage;
-  int64_t chunks = 0;     // content messages sent
-  int64_t bytes_in = 0;   // of the caller's request
-  int64_t bytes_out = 0;  // of messages sent to the caller
+  std::optional<base::Money> charged;               // nothing: no price, or nothing was used
+  std::optional<base::Money> requested_model_cost;  // at the price of the model that was named
+  std::string price_version;                        // of `charged`
+  int64_t chunks = 0;                               // content messages sent
+  int64_t bytes_in = 0;                             // of the caller's request
+  int64_t bytes_out = 0;                            // of messages sent to the caller
   absl::Duration total;
   absl::Duration first_token = absl::InfiniteDuration();  // infinite: no content was sent
   absl::Duration queue;                                   // spent waiting for quota

@@ -11,11 +11,13 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <tuple>
 #include <utility>
 
+#include "server/base/money.h"
 #include "server/model/failure.h"
 #include "server/model/usage.h"
 #include "server/telemetry/buckets.h"
@@ -104,10 +106,29 @@ struct CallStats {
     of_model.output_tokens.Observe(static_cast<double>(usage.output_tokens));
   }
 
+  // What a call that used something cost its tenant, and what it would have cost where the model
+  // that was asked for had served it; once per call. Nothing: no price.
+  void RecordCost(const std::optional<base::Money>& charged,
+                  const std::optional<base::Money>& requested_model) {
+    if (charged) {
+      charged_nano[static_cast<int>(charged->currency)].Add(charged->nano);
+    } else {
+      unpriced.Add();
+    }
+    if (requested_model) {
+      requested_model_nano[static_cast<int>(requested_model->currency)].Add(requested_model->nano);
+    }
+  }
+
   const bool is_completion;
   std::array<Counter, kResultCount> calls;
   std::array<Counter, kUsageSourceCount> input_tokens;
   std::array<Counter, kUsageSourceCount> output_tokens;
+
+  // By currency, in nano-units.
+  std::array<Counter, base::kCurrencyCount> charged_nano;
+  std::array<Counter, base::kCurrencyCount> requested_model_nano;
+  Counter unpriced;
 
   // Shared by the tenants of this worker.
   ModelStats& of_model;

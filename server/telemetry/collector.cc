@@ -47,6 +47,7 @@ Collector::Collector(const Tables& tables,
 std::vector<prometheus::MetricFamily> Collector::Collect() const {
   Families out;
   AddCalls(&out);
+  AddCosts(&out);
   AddModels(&out);
   AddAttempts(&out);
   AddProviders(&out);
@@ -95,6 +96,37 @@ void Collector::AddCalls(Families* out) const {
   });
   calls.MoveTo(out);
   tokens.MoveTo(out);
+}
+
+void Collector::AddCosts(Families* out) const {
+  Family charged = CounterFamily("pingti_call_cost_total", "What calls cost their tenants.");
+  Family requested =
+      CounterFamily("pingti_requested_model_cost_total",
+                    "What calls would have cost where the model asked for had served them.");
+  Family unpriced = CounterFamily("pingti_calls_unpriced_total",
+                                  "Calls served for nothing: the model has no price.");
+  tables_.calls.ForEach([&](const CallLabels& l, std::span<const CallStats* const> stats) {
+    const LabelList labels = MakeLabels({{"tenant", l.tenant},
+                                         {"model", l.model},
+                                         {"provider", l.provider},
+                                         {"upstream_model", l.upstream_model},
+                                         {"method", MethodName(l.method)}});
+    const auto add = [&](Family& family, int currency, double nano) {
+      if (nano == 0) return;
+      LabelList of_currency = labels;
+      of_currency.push_back(
+          {"currency", std::string(base::CurrencyCode(static_cast<base::Currency>(currency)))});
+      family.Add(std::move(of_currency), nano / static_cast<double>(base::kNanoPerUnit));
+    };
+    for (int i = 0; i < base::kCurrencyCount; ++i) {
+      add(charged, i, Sum(stats, [=](const CallStats& s) -> auto& { return s.charged_nano[i]; }));
+      add(requested, i,
+          Sum(stats, [=](const CallStats& s) -> auto& { return s.requested_model_nano[i]; }));
+    }
+    const double n = Sum(stats, [](const CallStats& s) -> auto& { return s.unpriced; });
+    if (n != 0) unpriced.Add(labels, n);
+  });
+  for (Family* family : {&charged, &requested, &unpriced}) family->MoveTo(out);
 }
 
 void Collector::AddModels(Families* out) const {

@@ -24,6 +24,7 @@ class Collector final : public prometheus::Collectable {
  private:
   using Families = std::vector<prometheus::MetricFamily>;
   void AddCalls(Families* out) const;
+  void AddCosts(Families* out) const;
   void AddModels(Families* out) const;
   void AddAttempts(Families* out) const;
   void AddProviders(Families* out) const;

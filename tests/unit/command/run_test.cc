@@ -237,9 +237,9 @@ TEST_F(RunTest, ModelsAreATable) {
   };
   EXPECT_EQ(Pingti({"models"}), kExitOk);
   EXPECT_EQ(out(),
-            "NAME      SERVES    PROVIDER  CLASS   CONTEXT\n"
-            "gpt-4o    yi-large  零一万物  gpt-4o   32,768\n"
-            "yi-large                                    -\n");
+            "NAME      SERVES    PROVIDER  CLASS   CONTEXT  PRICE PER MILLION\n"
+            "gpt-4o    yi-large  零一万物  gpt-4o   32,768                  -\n"
+            "yi-large                                    -                  -\n");
   out_.str("");
   EXPECT_EQ(Pingti({"models", "--json"}), kExitOk);
   EXPECT_THAT(out(), HasSubstr("\"context_tokens\":\"32768\""));

@@ -335,6 +335,22 @@ TEST(RouteTableTest, TimeoutsOfAnAliasAlsoHoldWhereTheOriginalServes) {
   EXPECT_EQ(table.Find("gpt-4o")->first().timeouts.total, absl::Seconds(3));
 }
 
+TEST(RouteTableTest, WhatHappensWithoutAPriceIsTheAliassThenTheModelsThenForAll) {
+  using config::Unpriced;
+  config::Config config = PlatformConfig();
+  const auto of = [&](const std::string& name) {
+    return RouteTable(config).Find(name)->first().unpriced;
+  };
+  EXPECT_EQ(of("gpt-4o"), Unpriced::kFree);
+  config.billing.unpriced = Unpriced::kRefuse;
+  EXPECT_EQ(of("gpt-4o"), Unpriced::kRefuse);
+  config.models[1].unpriced = Unpriced::kFree;
+  EXPECT_EQ(of("gpt-4o"), Unpriced::kFree);
+  config.aliases[0].unpriced = Unpriced::kRefuse;
+  EXPECT_EQ(of("gpt-4o"), Unpriced::kRefuse);
+  EXPECT_EQ(of("yi-large"), Unpriced::kFree);  // named itself
+}
+
 TEST(RouteTableTest, AnOriginalThatIsOffTooNamesItsOwnProvider) {
   config::Config config = PlatformConfig();
   TurnOff(config, "yi");

@@ -56,6 +56,63 @@ TEST(WriteAnswerTest, WritesWhatIsAroundTheChoices) {
   EXPECT_FALSE(response.timings().has_first_token());
 }
 
+TEST(WriteAnswerTest, WritesWhatItCostWhereThereIsAPrice) {
+  exchange::Completed completed = MakeCompleted();
+  completed.cost.charged = base::Money{30, base::Currency::kCny};
+  v1::GenerateCompletionResponse response;
+  WriteAnswer(completed, model::Answer(), &response);
+  EXPECT_EQ(response.cost().charged().currency(), "CNY");
+  EXPECT_EQ(response.cost().charged().nano_units(), 30);
+  EXPECT_FALSE(response.cost().has_requested_model_would_have_cost());
+
+  completed.cost.requested_model = base::Money{40, base::Currency::kUsd};
+  WriteAnswer(completed, model::Answer(), &response);
+  EXPECT_EQ(response.cost().requested_model_would_have_cost().currency(), "USD");
+  EXPECT_EQ(response.cost().requested_model_would_have_cost().nano_units(), 40);
+
+  completed.cost.charged.reset();
+  response.Clear();
+  WriteAnswer(completed, model::Answer(), &response);
+  EXPECT_FALSE(response.has_cost());
+}
+
+TEST(WritePriceTest, WritesAllOfIt) {
+  config::Billing billing;
+  billing.exchange_rates.push_back({base::Currency::kUsd, base::Currency::kCny, 7'268'900'000,
+                                    absl::CivilDay(2024, 6, 27), "a bank"});
+  billing::Price price;
+  price.version = "gpt-4o@2024-05-13";
+  price.list = {.since = absl::CivilDay(2024, 5, 13),
+                .currency = base::Currency::kUsd,
+                .input_pico = 5,
+                .cached_input_pico = 2,
+                .output_pico = 15,
+                .request_nano = 7,
+                .source = "a page",
+                .verified = true};
+  price.rate_nano = 7'268'900'000;
+  v1::ModelPrice written;
+  WritePrice(price, billing, &written);
+  EXPECT_EQ(written.currency(), "USD");
+  EXPECT_EQ(written.input_pico_per_token(), 5);
+  EXPECT_EQ(written.cached_input_pico_per_token(), 2);
+  EXPECT_EQ(written.output_pico_per_token(), 15);
+  EXPECT_EQ(written.request_nano(), 7);
+  EXPECT_EQ(written.version(), "gpt-4o@2024-05-13");
+  EXPECT_EQ(written.since(), "2024-05-13");
+  EXPECT_EQ(written.source(), "a page");
+  EXPECT_TRUE(written.verified());
+  EXPECT_EQ(written.exchange().currency(), "CNY");
+  EXPECT_EQ(written.exchange().rate_nano(), 7'268'900'000);
+  EXPECT_EQ(written.exchange().date(), "2024-06-27");
+  EXPECT_EQ(written.exchange().source(), "a bank");
+
+  price.list.currency = base::Currency::kCny;
+  written.Clear();
+  WritePrice(price, billing, &written);
+  EXPECT_FALSE(written.has_exchange());
+}
+
 TEST(WriteAnswerTest, WritesAllOfAChoice) {
   model::Answer answer;
   model::Choice& choice = answer.choices.emplace_back();

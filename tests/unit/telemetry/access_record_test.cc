@@ -37,6 +37,9 @@ AccessRecord Sample() {
                   .output_tokens = 200,
                   .reasoning_tokens = 50,
                   .source = model::UsageSource::kMeasured};
+  record.charged = base::Money{4'200'000, base::Currency::kCny};
+  record.requested_model_cost = base::Money{22'170'145, base::Currency::kCny};
+  record.price_version = "yi-large@2024-06-01";
   record.chunks = 42;
   record.bytes_in = 512;
   record.bytes_out = 2048;
@@ -68,7 +71,9 @@ TEST(AccessRecord, IsOneLineOfJson) {
             R"("ms":20.0,"bytes":61,"next":"next_key"},)"
             R"({"provider":"yi","upstream_model":"yi-large","ms":1500.25}],)"
             R"("usage":{"input_tokens":10,"output_tokens":200,"reasoning_tokens":50,)"
-            R"("source":"measured"},"chunks":42,"bytes_in":512,"bytes_out":2048,)"
+            R"("source":"measured"},"cost":{"charged_nano":4200000,)"
+            R"("requested_model_nano":22170145,"currency":"CNY","price":"yi-large@2024-06-01"},)"
+            R"("chunks":42,"bytes_in":512,"bytes_out":2048,)"
             R"("total_ms":1530.125,"first_token_ms":300.0,"peer":"ipv4:127.0.0.1:4242",)"
             R"("labels":{"team":"search"}})"
             "\n");
@@ -82,6 +87,22 @@ TEST(AccessRecord, NamesCodeReasonAndCauseOfAnError) {
   EXPECT_STREQ(json["code"].GetString(), "UNAVAILABLE");
   EXPECT_STREQ(json["reason"].GetString(), "TARGETS_UNAVAILABLE");
   EXPECT_STREQ(json["cause"].GetString(), "overloaded");
+}
+
+TEST(AccessRecord, LeavesOutWhatHasNoPrice) {
+  AccessRecord record = Sample();
+  record.charged.reset();
+  record.price_version.clear();
+  const rapidjson::Document json = Parse(record);
+  const auto& cost = json["cost"];
+  EXPECT_FALSE(cost.HasMember("charged_nano"));
+  EXPECT_FALSE(cost.HasMember("price"));
+  EXPECT_EQ(cost["requested_model_nano"].GetInt64(), 22'170'145);
+  EXPECT_STREQ(cost["currency"].GetString(), "CNY");
+
+  record = Sample();
+  record.requested_model_cost.reset();
+  EXPECT_FALSE(Parse(record)["cost"].HasMember("requested_model_nano"));
 }
 
 TEST(AccessRecord, LeavesOutWhatThereIsNot) {

@@ -15,6 +15,9 @@ inline void TouchEverything(Registry& registry) {
                         model::UsageSource::kEstimated}) {
       calls.RecordUsage({.input_tokens = 12, .output_tokens = 34, .source = source});
     }
+    calls.RecordCost(base::Money{1'500'000'000, base::Currency::kCny},
+                     base::Money{2'500'000'000, base::Currency::kUsd});
+    calls.RecordCost(std::nullopt, std::nullopt);
     calls.time_to_first_token.Observe(0.2);
     calls.time_per_output_token.Observe(0.02);
     calls.chunks.Add();
