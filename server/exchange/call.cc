@@ -67,6 +67,7 @@ base::Task<void> Call::Run() {
   Outcome outcome;
   model::Usage usage;
   if (!error) error = co_await ReserveOfTenant();
+  if (!error) error = co_await HoldMoney();
   if (!error) {
     error = co_await Serve(&outcome);
     if (timers_) usage = SettledUsage(outcome);
@@ -104,7 +105,8 @@ std::optional<model::CallError> Call::Admit(const std::string& chosen_id) {
 
   std::string made_id = std::exchange(request.request_id, chosen_id);
   auto invalid = admission::ValidateRequest(request, config.limits);
-  if (!admission::IsRequestId(request.request_id)) request.request_id = std::move(made_id);
+  named_by_caller_ = admission::IsRequestId(request.request_id);
+  if (!named_by_caller_) request.request_id = std::move(made_id);
   if (invalid) return invalid;
   if (auto refused =
           admission::CheckModelAllowed(config.tenants[identity_->tenant], request.model)) {

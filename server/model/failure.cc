@@ -86,6 +86,8 @@ constexpr ReasonRow kReasons[kErrorReasonCount] = {
     {"PROVIDER_LOST", absl::StatusCode::kUnavailable},
     {"QUOTA_UNAVAILABLE", absl::StatusCode::kUnavailable},
     {"MODEL_UNPRICED", absl::StatusCode::kFailedPrecondition},
+    {"LEDGER_UNAVAILABLE", absl::StatusCode::kUnavailable},
+    {"REQUEST_ID_IN_USE", absl::StatusCode::kAlreadyExists},
 };
 
 }  // namespace

@@ -60,6 +60,13 @@ void AddTypedDetails(const model::CallError& error, google::rpc::Status* status)
     }
     Pack("google.rpc.QuotaFailure", failure, status);
   }
+  if (error.reason == model::ErrorReason::kBalanceTooLow) {
+    google::rpc::PreconditionFailure failure;
+    auto* violation = failure.add_violations();
+    violation->set_type("BALANCE");
+    violation->set_description(Cut(error.message));
+    Pack("google.rpc.PreconditionFailure", failure, status);
+  }
   if (!error.fields.empty()) {
     google::rpc::BadRequest bad;
     for (const model::FieldViolation& field : error.fields) {

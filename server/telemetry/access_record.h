@@ -75,4 +75,7 @@ struct AccessRecord {
 // then nothing is allocated.
 void WriteJson(const AccessRecord& record, std::string* out);
 
+// The labels of a call as one JSON object, cut and cleaned as in the record.
+std::string LabelsJson(const std::map<std::string, std::string>& labels);
+
 }  // namespace pingti::telemetry
