@@ -5,6 +5,7 @@
 
 #include "server/admission/authenticate.h"
 #include "server/admission/validate.h"
+#include "server/base/money.h"
 #include "server/base/request_id.h"
 #include "server/base/strings.h"
 #include "server/exchange/learning.h"
@@ -75,6 +76,9 @@ base::Task<void> Call::Run() {
   const CallCost cost = ChargeOf(usage);
   Settle(usage, cost, error ? &*error : nullptr);
   if (error) {
+    if (usage.source != model::UsageSource::kNone && cost.charged) {
+      error->metadata["cost"] = base::FormatMoney(*cost.charged);
+    }
     sink_.Fail(*error, input_.request.request_id);
   } else if (input_.stream) {
     SendStartedOnce();  // also where all of the answer is hidden, or empty
