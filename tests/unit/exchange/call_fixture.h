@@ -88,7 +88,9 @@ class CallFixture : public ::testing::Test {
     config_.limits.answer_bytes_max = 100'000;
   }
 
-  ~CallFixture() override {
+  ~CallFixture() override { EndCalls(); }
+
+  void EndCalls() {
     // A detached call ends by itself only.
     for (const auto& running : calls_) {
       if (!running->ended) running->call->Stop(StopCause::kCallerCancelled);

@@ -28,6 +28,8 @@ class MoneyTest : public CallFixture {
     ledger_ = &fake_;
   }
 
+  ~MoneyTest() override { EndCalls(); }  // while the ledger is there
+
   // The one end of the call that ended last.
   const billing::CallEnd& end() const {
     EXPECT_FALSE(fake_.ends().empty());

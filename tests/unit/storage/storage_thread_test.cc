@@ -102,7 +102,7 @@ class StorageThreadTest : public testing::Test {
     EXPECT_TRUE(thread_->Submit(std::make_unique<Note>(name, events_, keep)));
   }
   int64_t Written() {
-    thread_->Stop();
+    thread_.reset();  // gives the file back
     const auto database = Database::Open(options_);
     int64_t count = -1;
     EXPECT_TRUE(database.ok()) << database.status();
