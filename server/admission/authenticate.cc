@@ -1,6 +1,7 @@
 #include "server/admission/authenticate.h"
 
 #include <algorithm>
+#include <span>
 
 #include "absl/strings/match.h"
 #include "server/base/strings.h"
@@ -17,11 +18,15 @@ model::CallError Refuse(model::ErrorReason reason, std::string message) {
   return error;
 }
 
+bool Allows(std::span<const std::string> models, const std::string& model) {
+  return models.empty() || std::find(models.begin(), models.end(), model) != models.end();
+}
+
 }  // namespace
 
 std::variant<tenancy::Identity, model::CallError> Authenticate(
     std::string_view authorization, const tenancy::TenantDirectory& directory,
-    const config::Config& config) {
+    const config::Config& config, absl::Time now) {
   if (authorization.empty()) {
     return Refuse(model::ErrorReason::kKeyMissing,
                   "no API key: send the metadata `authorization: Bearer pt_...`");
@@ -30,7 +35,7 @@ std::variant<tenancy::Identity, model::CallError> Authenticate(
     return Refuse(model::ErrorReason::kKeyInvalid,
                   "the metadata `authorization` must have the form `Bearer pt_...`");
   }
-  const auto identity = directory.Find(authorization.substr(kScheme.size()));
+  const auto identity = directory.Find(authorization.substr(kScheme.size()), now);
   if (!identity) return Refuse(model::ErrorReason::kKeyInvalid, "the API key is not valid");
   const config::Tenant& tenant = config.tenants[identity->tenant];
   if (tenant.suspended) {
@@ -42,14 +47,16 @@ std::variant<tenancy::Identity, model::CallError> Authenticate(
   return *identity;
 }
 
-std::optional<model::CallError> CheckModelAllowed(const config::Tenant& tenant,
+std::optional<model::CallError> CheckModelAllowed(const config::Config& config,
+                                                  const tenancy::Identity& who,
                                                   const std::string& model) {
-  if (tenant.models.empty() ||
-      std::find(tenant.models.begin(), tenant.models.end(), model) != tenant.models.end()) {
-    return std::nullopt;
-  }
-  auto error = Refuse(model::ErrorReason::kModelNotAllowed,
-                      base::StrCat("tenant ", tenant.name, " may not use model ", model));
+  const config::Tenant& tenant = config.tenants[who.tenant];
+  const bool of_tenant = Allows(tenant.models, model);
+  if (of_tenant && Allows(who.key_models, model)) return std::nullopt;
+  auto error =
+      Refuse(model::ErrorReason::kModelNotAllowed,
+             of_tenant ? base::StrCat("API key ", who.key_id, " may not be used for model ", model)
+                       : base::StrCat("tenant ", tenant.name, " may not use model ", model));
   error.metadata["model"] = model;
   return error;
 }

@@ -1,9 +1,12 @@
 // Who calls, and may they: the first gate of every method of every edge.
 #pragma once
 
+#include <optional>
+#include <string>
 #include <string_view>
 #include <variant>
 
+#include "absl/time/time.h"
 #include "server/config/config.h"
 #include "server/model/failure.h"
 #include "server/tenancy/tenant_directory.h"
@@ -11,13 +14,15 @@
 namespace pingti::admission {
 
 // `authorization`: value of that metadata or header; empty: none was sent. Errors: KEY_MISSING,
-// KEY_INVALID, TENANT_SUSPENDED. Thread-safe.
+// KEY_INVALID (also of a key that has expired at `now`), TENANT_SUSPENDED. Thread-safe.
 std::variant<tenancy::Identity, model::CallError> Authenticate(
     std::string_view authorization, const tenancy::TenantDirectory& directory,
-    const config::Config& config);
+    const config::Config& config, absl::Time now);
 
-// MODEL_NOT_ALLOWED where the tenant may not use `model` (the name that it asked for).
-std::optional<model::CallError> CheckModelAllowed(const config::Tenant& tenant,
+// MODEL_NOT_ALLOWED where the tenant, or the key, may not use `model` (the name that was asked
+// for).
+std::optional<model::CallError> CheckModelAllowed(const config::Config& config,
+                                                  const tenancy::Identity& who,
                                                   const std::string& model);
 
 }  // namespace pingti::admission

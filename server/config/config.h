@@ -128,6 +128,10 @@ struct KeyRecord {
   std::string sha256;  // 32 bytes
   // `limits:` of the key over all models, beside those of its tenant.
   ClassLimits limits{};
+  // That calls with it may name; empty: those of its tenant.
+  std::vector<std::string> models{};
+  // From then on it is no key any more. Files have none.
+  absl::Time expires_at = absl::InfiniteFuture();
 };
 
 // A tenant of this tier is suspended. The loader makes it where it is used; files cannot define it.

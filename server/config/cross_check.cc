@@ -146,13 +146,14 @@ void CheckLimitTables(Context& context, const Draft& draft) {
   }
 }
 
-void CheckTenantModels(const TenantDraft& tenant, const YamlNode& node, const std::string& path,
-                       Context& context, const Draft& draft) {
-  if (!draft.models.complete || !draft.aliases.complete || tenant.tenant.models.empty()) return;
+// `models:` of a tenant or of one of its keys.
+void CheckModels(const std::vector<std::string>& models, const YamlNode& node,
+                 const std::string& path, Context& context, const Draft& draft) {
+  if (!draft.models.complete || !draft.aliases.complete || models.empty()) return;
   const std::vector<YamlNode>& items = node.Find("models")->value.items;
-  if (items.size() != tenant.tenant.models.size()) return;  // some were wrong and are reported
-  for (size_t i = 0; i < tenant.tenant.models.size(); ++i) {
-    const std::string& name = tenant.tenant.models[i];
+  if (items.size() != models.size()) return;  // some were wrong and are reported
+  for (size_t i = 0; i < models.size(); ++i) {
+    const std::string& name = models[i];
     if (draft.models.Has(name) || draft.aliases.Has(name)) continue;
     std::vector<std::string_view> names;
     AppendNames(draft.models, &names);
@@ -172,8 +173,10 @@ void CheckTenants(Context& context, Draft& draft) {
     if (tenant.tenant.tier != kClosedTier) {
       CheckRefers(entry, "tier", tenant.tenant.tier, "tier", draft.tiers, context);
     }
-    CheckTenantModels(tenant, *entry.node, entry.path, context, draft);
+    CheckModels(tenant.tenant.models, *entry.node, entry.path, context, draft);
     for (size_t k = 0; k < tenant.tenant.keys.size(); ++k) {
+      CheckModels(tenant.tenant.keys[k].models, *tenant.key_nodes[k], tenant.key_paths[k], context,
+                  draft);
       const auto [it, is_new] =
           lines.emplace(tenant.tenant.keys[k].public_id, tenant.record_places[k].line);
       if (is_new) continue;
@@ -235,6 +238,14 @@ void CheckProviders(const YamlNode& root, Context& context, Draft& draft) {
   context.errors.Add(section == nullptr ? root.place : section->place, "providers", message);
 }
 
+void CheckPlan(const YamlNode& root, Context& context, const Draft& draft) {
+  const YamlEntry* billing = root.Find("billing");
+  const YamlEntry* plan = billing == nullptr ? nullptr : billing->value.Find("plan");
+  if (plan == nullptr) return;
+  CheckItemRefers(plan->value.Find("tier_on_top_up"), "billing.plan.tier_on_top_up",
+                  draft.config.billing.plan.tier_on_top_up, "tier", draft.tiers, context);
+}
+
 // Each price must lead to the currency that tenants are charged in. One error for a currency: one
 // rate mends it for all of its prices.
 void CheckRates(Context& context, const Draft& draft) {
@@ -272,6 +283,7 @@ void CrossCheck(const YamlNode& root, Context& context, Draft& draft) {
   CheckProviders(root, context, draft);
   CheckTenants(context, draft);
   CheckRates(context, draft);
+  CheckPlan(root, context, draft);
 }
 
 }  // namespace pingti::config

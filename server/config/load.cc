@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "server/base/strings.h"
+#include "server/config/add_tenants.h"
 #include "server/config/fields.h"
 #include "server/config/sections.h"
 #include "server/config/value.h"
@@ -136,16 +137,6 @@ class Loader {
     config.tiers = draft_.tiers.Take();
     AddClosedTier(&config);
     return result;
-  }
-
-  // So that each tenant's tier is there.
-  static void AddClosedTier(Config* config) {
-    const bool used = std::any_of(config->tenants.begin(), config->tenants.end(),
-                                  [](const Tenant& tenant) { return tenant.tier == kClosedTier; });
-    if (!used) return;
-    Tier& closed = config->tiers.emplace_back();
-    closed.name = std::string(kClosedTier);
-    closed.other_classes.requests_per_minute = 0;
   }
 
   const std::string name_;

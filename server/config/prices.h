@@ -53,6 +53,8 @@ struct Plan {
   int64_t newcomer_bonus = 0;     // with a new account; 0 to kAmountMax
   int bonus_percent = 0;          // of each top-up; 0 to 1,000
   absl::Duration bonus_lifetime;  // then what is left of it expires; 0: never; up to 10 years
+  // The first top-up lifts a tenant of the database from a tier before this one to it; empty: none.
+  std::string tier_on_top_up;
   friend bool operator==(const Plan&, const Plan&) = default;
 };
 

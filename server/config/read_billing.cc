@@ -85,6 +85,7 @@ void ReadPlan(const YamlEntry& section, Context& context, Plan* plan) {
   fields.Decimal("newcomer_bonus", &plan->newcomer_bonus, kMoneyDigits, kAmountMax);
   fields.Integer("bonus_percent", &plan->bonus_percent, 0, kBonusPercentMax);
   fields.Duration("bonus_lifetime", &plan->bonus_lifetime, absl::ZeroDuration(), kLifetimeMax);
+  fields.Text("tier_on_top_up", &plan->tier_on_top_up, CheckModelName);
   fields.Finish();
 }
 

@@ -25,6 +25,8 @@ void ReadKey(const YamlNode& node, const std::string& path, Context& context, Dr
   if (const YamlEntry* section = fields.Get("limits")) {
     ReadClassLimits(*section, fields.PathOf("limits"), context, &limits);
   }
+  std::vector<std::string> models;
+  fields.Texts("models", &models, CheckModelName);
   const std::optional<SecretValue> record = fields.Secret("record", "record_file", CheckKeyRecord);
   if (record && record->key.empty()) {
     fields.Error("record", "is missing; write record or record_file");
@@ -37,6 +39,9 @@ void ReadKey(const YamlNode& node, const std::string& path, Context& context, Dr
   } else if (record) {
     tenant->tenant.keys.push_back(*ParseKeyRecord(record->text));
     tenant->tenant.keys.back().limits = limits;
+    tenant->tenant.keys.back().models = std::move(models);
+    tenant->key_nodes.push_back(&node);
+    tenant->key_paths.push_back(path);
     tenant->record_paths.push_back(fields.PathOf(record->key));
     tenant->record_places.push_back(node.Find(record->key)->place);
   }

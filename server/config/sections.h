@@ -58,6 +58,8 @@ struct TenantDraft {
   Tenant tenant;
   std::vector<std::string> record_paths;  // where each of tenant.keys was given
   std::vector<Place> record_places;
+  std::vector<const YamlNode*> key_nodes;
+  std::vector<std::string> key_paths;
 };
 
 struct Draft {

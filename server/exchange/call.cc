@@ -99,7 +99,7 @@ std::optional<model::CallError> Call::Admit(const std::string& chosen_id) {
   const config::Config& config = view_->config();
   const Runtime& runtime = view_->runtime();
   if (worker_.stopping()) return ErrorOf({}, {});
-  auto who = admission::Authenticate(input_.authorization, runtime.directory(), config);
+  auto who = admission::Authenticate(input_.authorization, runtime.directory(), config, began_);
   if (auto* refused = std::get_if<model::CallError>(&who)) return std::move(*refused);
   identity_ = std::get<tenancy::Identity>(who);
   admission::TenantLoad& load = view_->load(identity_->tenant);
@@ -112,8 +112,7 @@ std::optional<model::CallError> Call::Admit(const std::string& chosen_id) {
   named_by_caller_ = admission::IsRequestId(request.request_id);
   if (!named_by_caller_) request.request_id = std::move(made_id);
   if (invalid) return invalid;
-  if (auto refused =
-          admission::CheckModelAllowed(config.tenants[identity_->tenant], request.model)) {
+  if (auto refused = admission::CheckModelAllowed(config, *identity_, request.model)) {
     return refused;
   }
   route_ = runtime.routes().Find(request.model);

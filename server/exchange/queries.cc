@@ -18,7 +18,7 @@ constexpr absl::Duration kStoreDownRetry = absl::Seconds(1);
 std::variant<const routing::Route*, model::CallError> FindRoute(const View& view,
                                                                 const tenancy::Identity& who,
                                                                 const std::string& model) {
-  if (auto refused = admission::CheckModelAllowed(view.config().tenants[who.tenant], model)) {
+  if (auto refused = admission::CheckModelAllowed(view.config(), who, model)) {
     return *std::move(refused);
   }
   const routing::Route* route = view.runtime().routes().Find(model);
@@ -67,8 +67,9 @@ void AppendReports(const base::Clock& clock, const Scope& scope, const quota::Sc
 }  // namespace
 
 std::variant<tenancy::Identity, model::CallError> Identify(const View& view,
-                                                           std::string_view authorization) {
-  return admission::Authenticate(authorization, view.runtime().directory(), view.config());
+                                                           std::string_view authorization,
+                                                           absl::Time now) {
+  return admission::Authenticate(authorization, view.runtime().directory(), view.config(), now);
 }
 
 std::optional<model::CallError> CheckPreferredProvider(const model::CompletionRequest& request,
@@ -134,7 +135,7 @@ std::vector<const routing::Route*> UsableModels(const View& view, const tenancy:
   const quota::QuotaBook& quotas = view.runtime().quotas();
   std::vector<const routing::Route*> usable;
   for (const routing::Route& route : view.runtime().routes().routes()) {
-    if (admission::CheckModelAllowed(view.config().tenants[who.tenant], route.name)) continue;
+    if (admission::CheckModelAllowed(view.config(), who, route.name)) continue;
     const quota::BucketSet* set = quotas.Find(who.tenant, route.model_class);
     if (view.config().features.quota && set != nullptr && set->closed()) continue;
     usable.push_back(&route);

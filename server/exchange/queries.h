@@ -23,7 +23,8 @@ namespace pingti::exchange {
 
 // Errors: those of admission::Authenticate. Queries are answered during a drain, too.
 std::variant<tenancy::Identity, model::CallError> Identify(const View& view,
-                                                           std::string_view authorization);
+                                                           std::string_view authorization,
+                                                           absl::Time now);
 
 // FIELD_INVALID where the caller prefers a provider that does not serve `route`.
 std::optional<model::CallError> CheckPreferredProvider(const model::CompletionRequest& request,

@@ -198,7 +198,7 @@ base::Task<void> QueryCall::Run() {
   std::unique_ptr<Message> request(query.request.New());
   std::unique_ptr<Message> response(query.response.New());
 
-  auto who = exchange::Identify(*view, AuthorizationOf(context_));
+  auto who = exchange::Identify(*view, AuthorizationOf(context_), worker.clock().Now());
   const auto* identity = std::get_if<tenancy::Identity>(&who);
   Error error;
   if (identity == nullptr) {

@@ -3,6 +3,7 @@
 #include <openssl/crypto.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "server/base/check.h"
 
@@ -11,23 +12,24 @@ namespace pingti::tenancy {
 TenantDirectory::TenantDirectory(const config::Config& config) {
   for (size_t tenant = 0; tenant < config.tenants.size(); ++tenant) {
     for (const config::KeyRecord& record : config.tenants[tenant].keys) {
-      Entry entry{{}, tenant};
+      Entry entry{{}, tenant, record.expires_at, record.models};
       PINGTI_CHECK(record.sha256.size() == entry.hash.size(), "the configuration checks hashes");
       std::copy(record.sha256.begin(), record.sha256.end(), entry.hash.begin());
-      by_public_id_.emplace(record.public_id, entry);
+      by_public_id_.emplace(record.public_id, std::move(entry));
     }
   }
 }
 
-std::optional<Identity> TenantDirectory::Find(std::string_view key) const {
+std::optional<Identity> TenantDirectory::Find(std::string_view key, absl::Time now) const {
   static const Entry kNobody{};
   const auto it = by_public_id_.find(PublicIdOf(key).value_or(std::string_view()));
   const bool known = it != by_public_id_.end();
   const Entry& entry = known ? it->second : kNobody;
   const KeyHash hash = HashKey(key);
   const bool same = CRYPTO_memcmp(hash.data(), entry.hash.data(), hash.size()) == 0;
-  if (!known || !same) return std::nullopt;
-  return Identity{entry.tenant, it->first};
+  const bool lives = now < entry.expires_at;
+  if (!known || !same || !lives) return std::nullopt;
+  return Identity{entry.tenant, it->first, entry.models};
 }
 
 }  // namespace pingti::tenancy

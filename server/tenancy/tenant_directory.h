@@ -2,10 +2,13 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
+#include "absl/time/time.h"
 #include "server/config/config.h"
 #include "server/tenancy/api_key.h"
 
@@ -14,19 +17,24 @@ namespace pingti::tenancy {
 struct Identity {
   size_t tenant = 0;        // index in Config::tenants
   std::string_view key_id;  // public id of the key; lives as long as the directory
+  // That calls with the key may name, as key_id; empty: those of the tenant.
+  std::span<const std::string> key_models;
 };
 
 class TenantDirectory {
  public:
   explicit TenantDirectory(const config::Config& config);
 
-  // The owner of a valid key. Unknown ids and wrong secrets take the same path and time.
-  std::optional<Identity> Find(std::string_view key) const;
+  // The owner of a key that is valid at `now`. Unknown ids, wrong secrets and keys that have
+  // expired take the same path and time.
+  std::optional<Identity> Find(std::string_view key, absl::Time now) const;
 
  private:
   struct Entry {
-    KeyHash hash;
-    size_t tenant;
+    KeyHash hash{};
+    size_t tenant = 0;
+    absl::Time expires_at = absl::InfinitePast();
+    std::vector<std::string> models{};
   };
   struct Hash {
     using is_transparent = void;

@@ -41,7 +41,7 @@ void CheckUsable(const LoadResult& result) {
     }
   }
   const tenancy::TenantDirectory directory(result.config);
-  PINGTI_CHECK(!directory.Find("pt_x_y"), "nobody has that key");
+  PINGTI_CHECK(!directory.Find("pt_x_y", absl::UnixEpoch()), "nobody has that key");
   const billing::PriceBook prices(result.config);
   for (const Model& model : result.config.models) {
     const billing::Price* price = billing::PriceAt(prices.Find(model.name), absl::InfiniteFuture());

@@ -60,14 +60,14 @@ void Run(std::string_view input) {
   static const auto& config = *new config::Config(OneTenant());
   static const auto& directory = *new tenancy::TenantDirectory(config);
   const std::string text = absl::StrReplaceAll(base::AbslView(input), {{"$KEY", kKey.data()}});
-  const auto result = Authenticate(text, directory, config);
+  const auto result = Authenticate(text, directory, config, absl::UnixEpoch());
   std::string lower = absl::AsciiStrToLower(text.substr(0, kScheme.size()));
   const bool good = lower == "bearer " && text.substr(kScheme.size()) == kKey;
   PINGTI_CHECK(std::holds_alternative<tenancy::Identity>(result) == good,
                "only the whole key lets in");
   if (const auto* error = std::get_if<model::CallError>(&result)) {
     const std::string_view other = text.empty() ? "" : lower == "bearer " ? "Bearer x" : "x";
-    const auto refused = Authenticate(other, directory, config);
+    const auto refused = Authenticate(other, directory, config, absl::UnixEpoch());
     PINGTI_CHECK(error->message == std::get<model::CallError>(refused).message,
                  "what was sent is not repeated");
   }

@@ -1,12 +1,15 @@
 #include "server/admission/authenticate.h"
 
 #include <string>
+#include <vector>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
 namespace pingti::admission {
 namespace {
+
+constexpr absl::Time kNow = absl::UnixEpoch();
 
 using ::testing::HasSubstr;
 using ::testing::Not;
@@ -28,7 +31,7 @@ class AuthenticateTest : public ::testing::Test {
  protected:
   // The name of the tenant, or of the reason of the refusal.
   std::string Who(std::string_view authorization) {
-    const auto who = Authenticate(authorization, directory_, config_);
+    const auto who = Authenticate(authorization, directory_, config_, kNow);
     if (const auto* error = std::get_if<model::CallError>(&who)) {
       EXPECT_THAT(error->message, Not(HasSubstr("s3cret")));
       return std::string(model::ErrorReasonName(error->reason));
@@ -59,8 +62,8 @@ TEST_F(AuthenticateTest, AnythingElseIsInvalid) {
 }
 
 TEST_F(AuthenticateTest, WrongSecretAndUnknownIdLookTheSame) {
-  const auto wrong = Authenticate("Bearer pt_acme_wrong", directory_, config_);
-  const auto unknown = Authenticate("Bearer pt_nobody_wrong", directory_, config_);
+  const auto wrong = Authenticate("Bearer pt_acme_wrong", directory_, config_, kNow);
+  const auto unknown = Authenticate("Bearer pt_nobody_wrong", directory_, config_, kNow);
   EXPECT_EQ(std::get<model::CallError>(wrong).message, std::get<model::CallError>(unknown).message);
 }
 
@@ -69,21 +72,52 @@ TEST_F(AuthenticateTest, ASuspendedTenantIsToldSoOnlyWithAValidKey) {
   EXPECT_EQ(Who("Bearer pt_duck_wrong"), "KEY_INVALID");
 }
 
-TEST(CheckModelAllowedTest, AnEmptyListAllowsAll) {
-  config::Tenant tenant;
-  EXPECT_FALSE(CheckModelAllowed(tenant, "gpt-4o").has_value());
+TEST_F(AuthenticateTest, AnExpiredKeyIsAnsweredAsOneThatNeverWas) {
+  config::Config config = MakeConfig();
+  config.tenants[0].keys[0].expires_at = kNow;
+  const tenancy::TenantDirectory directory(config);
+  const auto at = [&](absl::Time now) {
+    return Authenticate("Bearer pt_acme_s3cret", directory, config, now);
+  };
+  EXPECT_TRUE(std::holds_alternative<tenancy::Identity>(at(kNow - absl::Microseconds(1))));
+  const auto expired = at(kNow);
+  const auto unknown = Authenticate("Bearer pt_nobody_s3cret", directory, config, kNow);
+  ASSERT_TRUE(std::holds_alternative<model::CallError>(expired));
+  EXPECT_EQ(std::get<model::CallError>(expired).reason, model::ErrorReason::kKeyInvalid);
+  EXPECT_EQ(std::get<model::CallError>(expired).message,
+            std::get<model::CallError>(unknown).message);
 }
 
-TEST(CheckModelAllowedTest, AListAllowsWhatIsInIt) {
-  config::Tenant tenant;
-  tenant.name = "acme";
-  tenant.models = {"gpt-4o"};
-  EXPECT_FALSE(CheckModelAllowed(tenant, "gpt-4o").has_value());
-  const auto error = CheckModelAllowed(tenant, "yi-large");
-  ASSERT_TRUE(error.has_value());
-  EXPECT_EQ(error->reason, model::ErrorReason::kModelNotAllowed);
-  EXPECT_EQ(error->code(), absl::StatusCode::kPermissionDenied);
-  EXPECT_EQ(error->metadata.at("model"), "yi-large");
+class CheckModelAllowedTest : public ::testing::Test {
+ protected:
+  // The message of the refusal; empty: none.
+  std::string Check(const std::string& model) {
+    const auto error = CheckModelAllowed(config_, {0, "one", key_models_}, model);
+    if (!error) return "";
+    EXPECT_EQ(error->reason, model::ErrorReason::kModelNotAllowed);
+    EXPECT_EQ(error->code(), absl::StatusCode::kPermissionDenied);
+    EXPECT_EQ(error->metadata.at("model"), model);
+    return error->message;
+  }
+
+  config::Config config_ = MakeConfig();
+  std::vector<std::string> key_models_;
+};
+
+TEST_F(CheckModelAllowedTest, EmptyListsAllowAll) { EXPECT_EQ(Check("gpt-4o"), ""); }
+
+TEST_F(CheckModelAllowedTest, ATenantsListAllowsWhatIsInIt) {
+  config_.tenants[0].models = {"gpt-4o"};
+  EXPECT_EQ(Check("gpt-4o"), "");
+  EXPECT_EQ(Check("yi-large"), "tenant acme may not use model yi-large");
+}
+
+TEST_F(CheckModelAllowedTest, AKeysListAllowsWhatIsInBoth) {
+  config_.tenants[0].models = {"gpt-4o", "yi-large"};
+  key_models_ = {"gpt-4o", "yi-medium"};
+  EXPECT_EQ(Check("gpt-4o"), "");
+  EXPECT_EQ(Check("yi-large"), "API key one may not be used for model yi-large");
+  EXPECT_EQ(Check("yi-medium"), "tenant acme may not use model yi-medium");
 }
 
 }  // namespace

@@ -157,7 +157,8 @@ tiers:
 - {name: T, verified: true, classes: {c: {requests_per_minute: 0}, plain: {}},
    other_classes: {tokens_per_minute: 5}}
 tenants:
-- {name: t, tier: T, suspended: true, models: [a, plain], keys: [{record: '${RECORD}'}]}
+- {name: t, tier: T, suspended: true, models: [a, plain],
+   keys: [{record: '${RECORD}', models: [a]}]}
 - {name: bare, tier: T}
 )";
 
@@ -220,6 +221,7 @@ TEST(LoadTest, ReadsEveryFieldOfAliasesTiersAndTenants) {
   EXPECT_THAT(tenant.models, ElementsAre("a", "plain"));
   ASSERT_EQ(tenant.keys.size(), 1u);
   EXPECT_EQ(tenant.keys[0].public_id, "abcd");
+  EXPECT_THAT(tenant.keys[0].models, ElementsAre("a"));
   EXPECT_EQ(tenant.keys[0].sha256, std::string(32, '\xBB'));
   EXPECT_THAT(Named(config.tenants, "bare").keys, IsEmpty());
 }

@@ -166,6 +166,16 @@ TEST(BillingTest, IsRead) {
   EXPECT_EQ(config.aliases.at(0).unpriced, Unpriced::kRefuse);
 }
 
+TEST(BillingTest, APlanLiftsToATierThatExists) {
+  const std::string plan = "billing: {plan: {tier_on_top_up: T2}}\n";
+  EXPECT_EQ(
+      Good(kProvider + plan + "tiers: [{name: T1}, {name: T2}]\n").billing.plan.tier_on_top_up,
+      "T2");
+  EXPECT_THAT(Errors(kProvider + plan + "tiers: [{name: T1}]\n"),
+              ElementsAre("t.yaml:2:34: billing.plan.tier_on_top_up: \"T2\" is not the name of a "
+                          "tier; did you mean T1?"));
+}
+
 TEST(BillingTest, MistakesAreNamed) {
   EXPECT_THAT(
       BillingErrors("{currency: yuan, unpriced: never}"),

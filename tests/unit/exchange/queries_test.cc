@@ -17,7 +17,9 @@ using ::testing::ElementsAre;
 class QueriesTest : public CallFixture {
  protected:
   QueriesTest() { config_.tiers[0].other_classes.requests_per_minute = 3; }
-  tenancy::Identity who() { return std::get<tenancy::Identity>(Identify(view(), kAuthorization)); }
+  tenancy::Identity who() {
+    return std::get<tenancy::Identity>(Identify(view(), kAuthorization, absl::UnixEpoch()));
+  }
   std::vector<BucketReport> Quotas(const std::string& model) {
     return std::get<std::vector<BucketReport>>(Read(model));
   }
@@ -41,8 +43,8 @@ class QueriesTest : public CallFixture {
 
 TEST_F(QueriesTest, AKeyIsNeeded) {
   EXPECT_EQ(who().tenant, 0u);
-  EXPECT_EQ(ReasonOf(Identify(view(), "")), "KEY_MISSING");
-  EXPECT_EQ(ReasonOf(Identify(view(), "Bearer nope")), "KEY_INVALID");
+  EXPECT_EQ(ReasonOf(Identify(view(), "", absl::UnixEpoch())), "KEY_MISSING");
+  EXPECT_EQ(ReasonOf(Identify(view(), "Bearer nope", absl::UnixEpoch())), "KEY_INVALID");
 }
 
 TEST_F(QueriesTest, CountsWhatACallWouldReserve) {

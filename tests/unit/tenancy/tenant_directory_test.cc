@@ -1,11 +1,14 @@
 #include "server/tenancy/tenant_directory.h"
 
 #include <string>
+#include <vector>
 
 #include "gtest/gtest.h"
 
 namespace pingti::tenancy {
 namespace {
+
+constexpr absl::Time kNow = absl::UnixEpoch();
 
 config::KeyRecord RecordOf(const std::string& key) {
   const KeyHash hash = HashKey(key);
@@ -30,36 +33,49 @@ class TenantDirectoryTest : public ::testing::Test {
 };
 
 TEST_F(TenantDirectoryTest, FindsTheOwnerOfEachKey) {
-  const auto one = directory_.Find("pt_one_secret1");
+  const auto one = directory_.Find("pt_one_secret1", kNow);
   ASSERT_TRUE(one.has_value());
   EXPECT_EQ(one->tenant, 0u);
   EXPECT_EQ(one->key_id, "one");
-  EXPECT_EQ(directory_.Find("pt_two_secret2")->key_id, "two");
-  EXPECT_EQ(directory_.Find("pt_three_secret3")->tenant, 1u);
+  EXPECT_EQ(directory_.Find("pt_two_secret2", kNow)->key_id, "two");
+  EXPECT_EQ(directory_.Find("pt_three_secret3", kNow)->tenant, 1u);
 }
 
 TEST_F(TenantDirectoryTest, KeyIdOutlivesTheKeyThatWasAskedFor) {
   std::string key = "pt_one_secret1";
-  const auto found = directory_.Find(key);
+  const auto found = directory_.Find(key, kNow);
   key.assign(key.size(), 'x');
   EXPECT_EQ(found->key_id, "one");
 }
 
 TEST_F(TenantDirectoryTest, RefusesAWrongSecret) {
-  EXPECT_FALSE(directory_.Find("pt_one_secret2").has_value());
-  EXPECT_FALSE(directory_.Find("pt_one_secret").has_value());
-  EXPECT_FALSE(directory_.Find("pt_one_secret11").has_value());
-  EXPECT_FALSE(directory_.Find("pt_one_SECRET1").has_value());
+  EXPECT_FALSE(directory_.Find("pt_one_secret2", kNow).has_value());
+  EXPECT_FALSE(directory_.Find("pt_one_secret", kNow).has_value());
+  EXPECT_FALSE(directory_.Find("pt_one_secret11", kNow).has_value());
+  EXPECT_FALSE(directory_.Find("pt_one_SECRET1", kNow).has_value());
 }
 
 TEST_F(TenantDirectoryTest, RefusesAnUnknownId) {
-  EXPECT_FALSE(directory_.Find("pt_four_secret1").has_value());
+  EXPECT_FALSE(directory_.Find("pt_four_secret1", kNow).has_value());
 }
 
 TEST_F(TenantDirectoryTest, RefusesWhatIsNoKey) {
-  EXPECT_FALSE(directory_.Find("").has_value());
-  EXPECT_FALSE(directory_.Find("one").has_value());
-  EXPECT_FALSE(directory_.Find(std::string(100'000, 'p')).has_value());
+  EXPECT_FALSE(directory_.Find("", kNow).has_value());
+  EXPECT_FALSE(directory_.Find("one", kNow).has_value());
+  EXPECT_FALSE(directory_.Find(std::string(100'000, 'p'), kNow).has_value());
+}
+
+TEST_F(TenantDirectoryTest, AKeyEndsAtItsTime) {
+  config::Config config = MakeConfig();
+  config.tenants[0].keys[0].expires_at = kNow + absl::Hours(1);
+  config.tenants[0].keys[0].models = {"gpt-4o"};
+  const TenantDirectory directory(config);
+  const auto before = directory.Find("pt_one_secret1", kNow + absl::Minutes(59));
+  ASSERT_TRUE(before.has_value());
+  EXPECT_EQ(std::vector<std::string>(before->key_models.begin(), before->key_models.end()),
+            std::vector<std::string>{"gpt-4o"});
+  EXPECT_FALSE(directory.Find("pt_one_secret1", kNow + absl::Hours(1)).has_value());
+  EXPECT_TRUE(directory.Find("pt_two_secret2", kNow + absl::Hours(1)).has_value());
 }
 
 TEST_F(TenantDirectoryTest, AcceptsAKeyThatWasJustMade) {
@@ -67,7 +83,7 @@ TEST_F(TenantDirectoryTest, AcceptsAKeyThatWasJustMade) {
   config::Config config;
   config.tenants.resize(1);
   config.tenants[0].keys = {RecordOf(made.key)};
-  EXPECT_TRUE(TenantDirectory(config).Find(made.key).has_value());
+  EXPECT_TRUE(TenantDirectory(config).Find(made.key, kNow).has_value());
 }
 
 }  // namespace
