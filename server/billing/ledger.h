@@ -30,6 +30,7 @@ class Ledger : public storage::Attachment {
 
   // That of a Database, which owns it; makes it the first time.
   static Ledger& Of(storage::Database& database);
+  storage::Database& database() { return database_; }
 
   // An error where the ledger is kept in another currency; a new ledger takes this one.
   absl::Status CheckCurrency(std::string_view code);
@@ -87,6 +88,7 @@ class Ledger : public storage::Attachment {
   void Grant(const std::string& tenant, int64_t nano, const std::string& kind,
              const std::string& reference, const std::string& actor, const Plan& plan,
              absl::Time at);
+  bool HasTopUp(const std::string& tenant);
   void Write(const Row& row);
 
   storage::Database& database_;

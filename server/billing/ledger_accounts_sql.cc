@@ -115,6 +115,7 @@ TopUpReply Ledger::Add(const TopUp& top_up, const Plan& plan) {
             .bonus = bonus_before,
             .balance = *balance};
   }
+  const bool first = !HasTopUp(top_up.tenant);
   Write({.tenant = top_up.tenant,
          .kind = "top-up",
          .debit = kTopUps,
@@ -134,7 +135,16 @@ TopUpReply Ledger::Add(const TopUp& top_up, const Plan& plan) {
   if (bonus > 0) {
     Grant(top_up.tenant, bonus, "bonus", top_up.reference, "plan", plan, top_up.at);
   }
-  return {.bonus = bonus, .balance = *LockBalance(top_up.tenant)};
+  return {.bonus = bonus, .balance = *LockBalance(top_up.tenant), .first = first};
+}
+
+bool Ledger::HasTopUp(const std::string& tenant) {
+  int64_t found = 0;
+  // As the index of references has it.
+  database_.session() << "SELECT COUNT(*) FROM (SELECT 1 FROM transfers WHERE tenant = :tenant AND "
+                         "kind = 'top-up' AND reference IS NOT NULL LIMIT 1) AS one",
+      into(found), use(tenant, "tenant");
+  return found > 0;
 }
 
 TopUpReply Ledger::Adjust(const Adjustment& adjustment) {

@@ -89,6 +89,9 @@ struct Plan {
   int64_t newcomer_bonus = 0;
   int64_t bonus_percent = 0;  // of each top-up, from 0
   absl::Duration bonus_lifetime = absl::InfiniteDuration();
+  // The first top-up lifts a tenant from one of these tiers to that one; empty: none.
+  std::vector<std::string> lifted_tiers{};
+  std::string tier_on_top_up{};
 };
 
 struct TopUp {
@@ -105,6 +108,7 @@ struct TopUpReply {
   Verdict verdict = Verdict::kDone;
   int64_t bonus = 0;
   Balance balance{};
+  bool first = false;  // kDone, of a top-up: the account's first one
 };
 
 // A correction by a person: positive gives cash, negative takes it. `refund`: the money goes back

@@ -99,11 +99,41 @@ constexpr std::string_view kPostgres1[] = {
     "FOR EACH ROW EXECUTE FUNCTION refuse_change()",
 };
 
+constexpr std::string_view kTables2[] = {
+    // Tenants beside those of the configuration. A row stays for ever, so that a name is never
+    // another's: its account goes on in the ledger.
+    "CREATE TABLE tenants ("
+    "name TEXT PRIMARY KEY, "
+    "tier TEXT NOT NULL, "
+    "state TEXT NOT NULL CHECK (state IN ('active', 'suspended', 'deleted')), "
+    "created_at $INT NOT NULL)$STRICT",
+
+    // Their API keys, as SHA-256 of the whole key. `models`: names with a space between them.
+    "CREATE TABLE api_keys ("
+    "id TEXT PRIMARY KEY, "
+    "tenant TEXT NOT NULL REFERENCES tenants (name), "
+    "name TEXT NOT NULL, "
+    "sha256 TEXT NOT NULL UNIQUE CHECK (length(sha256) = 64), "
+    "models TEXT NOT NULL, "
+    "created_at $INT NOT NULL, "
+    "expires_at $INT, "
+    "revoked_at $INT, "
+    "replaced_by TEXT)$STRICT",
+    "CREATE INDEX api_keys_of_tenant ON api_keys (tenant, id)",
+
+    // How often the two above were changed: one row, which each change counts up as it commits.
+    "CREATE TABLE tenant_changes ("
+    "id $INT PRIMARY KEY CHECK (id = 1), "
+    "changes $INT NOT NULL)$STRICT",
+    "INSERT INTO tenant_changes (id, changes) VALUES (1, 0)",
+};
+
 }  // namespace
 
 const std::vector<SchemaStep>& SchemaSteps() {
   static const std::vector<SchemaStep> steps = {
       {.version = 1, .statements = kTables1, .sqlite_only = kSqlite1, .postgres_only = kPostgres1},
+      {.version = 2, .statements = kTables2, .sqlite_only = {}, .postgres_only = {}},
   };
   return steps;
 }

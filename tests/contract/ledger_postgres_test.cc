@@ -1,37 +1,16 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
-#include <memory>
 #include <string>
 #include <thread>
-#include <utility>
 #include <vector>
 
 #include "tests/contract/ledger_contract.h"
+#include "tests/contract/postgres_harness.h"
 #include "tests/postgres/postgres_server.h"
 
 namespace pingti::billing {
 namespace {
-
-// One for all tests; each has a database of its own there.
-testing_postgres::PostgresServer& Server() {
-  static testing_postgres::PostgresServer server;
-  return server;
-}
-
-class PostgresHarness final : public LedgerHarness {
- public:
-  PostgresHarness() : connection_(Server().NewDatabase()) {}
-  storage::DatabaseOptions options() const override {
-    return {.engine = storage::Engine::kPostgres, .path = "", .connection = connection_};
-  }
-  int connections() const override { return 8; }
-
- private:
-  const std::string connection_;
-};
-
-std::unique_ptr<LedgerHarness> MakePostgresHarness() { return std::make_unique<PostgresHarness>(); }
 
 INSTANTIATE_TEST_SUITE_P(Postgres, LedgerContract, ::testing::Values(&MakePostgresHarness));
 

@@ -1,0 +1,92 @@
+// API keys of the tenants in the database. Part of tenant_contract.h.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "tests/contract/tenant_fixture.h"
+
+namespace pingti::exchange {
+
+TEST_P(TenantContract, KeysEndByTimeAndByRevocation) {
+  Create(kAcme);
+  StoredKey key = KeyOf("one");
+  key.expires_at = now_ + absl::Hours(1);
+  CreateKey(key);
+  CreateKey(KeyOf("two"));
+  EXPECT_EQ(LiveKeys(now_ + absl::Hours(1) - absl::Microseconds(1)), (Ids{"one", "two"}));
+  EXPECT_EQ(LiveKeys(now_ + absl::Hours(1)), Ids{"two"});
+  const auto revoke = [&](const std::string& id) {
+    return Change([&](TenantStore& store) { return store.RevokeKey(kAcme, id, now_); });
+  };
+  EXPECT_EQ(revoke("two"), StoreVerdict::kDone);
+  EXPECT_EQ(LiveKeys(now_), Ids{"one"});
+  const int64_t changes = Changes();
+  EXPECT_EQ(revoke("two"), StoreVerdict::kDone);
+  EXPECT_EQ(Changes(), changes);
+  EXPECT_EQ(revoke("three"), StoreVerdict::kUnknownKey);
+  Create("other");
+  CreateKey(KeyOf("of-other", "other"));
+  EXPECT_EQ(revoke("of-other"), StoreVerdict::kUnknownKey);
+}
+
+TEST_P(TenantContract, ARotatedKeyGoesOnForAWhile) {
+  Create(kAcme);
+  StoredKey old = KeyOf("old");
+  old.models = {"gpt-4o"};
+  old.expires_at = now_ + absl::Hours(48);
+  CreateKey(old);
+  now_ += absl::Hours(24);
+  StoredKey made = KeyOf("new");
+  made.name.clear();
+  EXPECT_EQ(RotateKey("old", now_ + absl::Hours(2), &made), StoreVerdict::kDone);
+  EXPECT_EQ(made.name, "of a test");
+  EXPECT_EQ(made.models, old.models);
+  EXPECT_EQ(made.expires_at, now_ + absl::Hours(48));
+  EXPECT_EQ(LiveKeys(now_ + absl::Hours(2) - absl::Microseconds(1)), (Ids{"new", "old"}));
+  EXPECT_EQ(LiveKeys(now_ + absl::Hours(2)), Ids{"new"});
+  StoredKey third = KeyOf("third");
+  EXPECT_EQ(RotateKey("old", now_, &third), StoreVerdict::kKeyEnded);
+  EXPECT_EQ(RotateKey("never", now_, &third), StoreVerdict::kUnknownKey);
+  // The overlap gives no key a longer life than it had.
+  EXPECT_EQ(RotateKey("new", now_ + absl::Hours(1'000), &third), StoreVerdict::kDone);
+  EXPECT_EQ(LiveKeys(now_ + absl::Hours(47)), (Ids{"new", "third"}));
+}
+
+TEST_P(TenantContract, KeysAndTenantsArePaged) {
+  for (const char* name : {"a", "b", "c"}) Create(name);
+  for (const char* id : {"one", "two", "xyz"}) CreateKey(KeyOf(id, "b"));
+  Change([&](TenantStore& store) { return store.Delete("a", now_); });
+  Change([&](TenantStore& store) { return store.RevokeKey("b", "two", now_); });
+  const auto list = [&](const std::string& after, int limit, bool deleted) {
+    return Get<std::vector<StoredTenant>>(
+        [&](TenantStore& store) { return store.List(after, limit, deleted, now_); });
+  };
+  const std::vector<StoredTenant> living = list("", 10, false);
+  ASSERT_EQ(living.size(), 2u);
+  EXPECT_EQ(living[0].name, "b");
+  EXPECT_EQ(living[0].live_keys, 2);
+  EXPECT_EQ(living[0].created_at, now_);
+  EXPECT_EQ(list("", 10, true).front().state, TenantState::kDeleted);
+  EXPECT_EQ(list("b", 10, false).front().name, "c");
+  EXPECT_EQ(list("", 1, false).size(), 1u);
+  const auto keys = Get<std::vector<StoredKey>>(
+      [&](TenantStore& store) { return store.ListKeys("b", "one", 10); });
+  ASSERT_EQ(keys.size(), 2u);
+  EXPECT_EQ(keys[0].id, "two");
+  EXPECT_EQ(keys[0].revoked_at, now_);
+  EXPECT_EQ(keys[1].revoked_at, absl::InfiniteFuture());
+  EXPECT_EQ(keys[1].sha256, "");
+}
+
+TEST_P(TenantContract, ATenantHasSoManyKeysAtOnce) {
+  Create(kAcme);
+  for (int i = 0; i < tenancy::kKeysOfTenantMax; ++i) {
+    ASSERT_EQ(CreateKey(KeyOf("key" + std::to_string(i))), StoreVerdict::kDone);
+  }
+  EXPECT_EQ(CreateKey(KeyOf("more")), StoreVerdict::kTooMany);
+  Change([&](TenantStore& store) { return store.RevokeKey(kAcme, "key0", now_); });
+  EXPECT_EQ(CreateKey(KeyOf("more")), StoreVerdict::kDone);
+}
+
+}  // namespace pingti::exchange
