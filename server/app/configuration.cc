@@ -8,6 +8,7 @@
 #include "server/base/clock.h"
 #include "server/base/log.h"
 #include "server/base/strings.h"
+#include "server/config/add_tenants.h"
 #include "server/config/diagnostics.h"
 #include "server/config/load.h"
 #include "server/config/reload.h"
@@ -32,36 +33,48 @@ absl::StatusOr<config::LoadResult> Read(const Flags& flags) {
   return loaded;
 }
 
-absl::StatusOr<std::shared_ptr<const exchange::Runtime>> MakeRuntime(
-    config::Config config, const exchange::Runtime* previous) {
-  return exchange::Runtime::Make(std::make_shared<const config::Config>(std::move(config)),
-                                 previous, base::SystemClock().MonotonicNow());
+struct Made {
+  absl::StatusOr<std::shared_ptr<const exchange::Runtime>> runtime;
+  std::vector<std::string> notes;  // about the tenants of the database
+};
+
+Made MakeRuntime(config::Config config, std::vector<config::Tenant> stored,
+                 const exchange::Runtime* previous) {
+  std::vector<std::string> notes = config::AddTenants(std::move(stored), &config);
+  return {exchange::Runtime::Make(std::make_shared<const config::Config>(std::move(config)),
+                                  previous, base::SystemClock().MonotonicNow()),
+          std::move(notes)};
 }
 
 }  // namespace
 
-Configuration::Configuration(const Flags& flags, std::shared_ptr<const exchange::Runtime> runtime)
-    : flags_(flags), runtime_(std::move(runtime)) {}
+Configuration::Configuration(const Flags& flags, config::Config file,
+                             std::shared_ptr<const exchange::Runtime> runtime)
+    : flags_(flags), file_(std::move(file)), runtime_(std::move(runtime)) {}
 
 absl::StatusOr<Configuration> Configuration::Load(const Flags& flags) {
   auto loaded = Read(flags);
   if (!loaded.ok()) return loaded.status();
   for (const std::string& note : loaded->notes) Log(LogLevel::kInfo, note);
-  auto runtime = MakeRuntime(std::move(loaded->config), nullptr);
-  if (!runtime.ok()) return runtime.status();
-  return Configuration(flags, *std::move(runtime));
+  Made made = MakeRuntime(loaded->config, {}, nullptr);
+  if (!made.runtime.ok()) return made.runtime.status();
+  return Configuration(flags, std::move(loaded->config), *std::move(made.runtime));
 }
 
-void Configuration::Reload(
-    absl::FunctionRef<void(const std::shared_ptr<const exchange::Runtime>&)> use) {
+void Configuration::Reload(Use use) {
   auto loaded = Read(flags_);
   absl::Status status = loaded.status();
   std::vector<std::string> kept;
+  std::vector<std::string> notes;
   if (status.ok()) {
-    kept = config::KeepWhatTakesARestart(config(), &loaded->config);
-    auto runtime = MakeRuntime(std::move(loaded->config), runtime_.get());
-    status = runtime.status();
-    if (status.ok()) runtime_ = *std::move(runtime);
+    kept = config::KeepWhatTakesARestart(file_, &loaded->config);
+    Made made = MakeRuntime(loaded->config, stored_, runtime_.get());
+    status = made.runtime.status();
+    if (status.ok()) {
+      runtime_ = *std::move(made.runtime);
+      file_ = std::move(loaded->config);
+      notes = std::move(made.notes);
+    }
   }
   if (!status.ok()) {
     Log(LogLevel::kError, "configuration not reloaded, the one before stays",
@@ -70,6 +83,8 @@ void Configuration::Reload(
   }
   use(runtime_);
   for (const std::string& note : loaded->notes) Log(LogLevel::kInfo, note);
+  logged_.clear();
+  LogOnce(notes);
   if (!kept.empty()) {
     Log(LogLevel::kWarning, "these settings have changed and take a restart",
         {{"settings", config::Enumerate(kept, " and ")}});
@@ -78,6 +93,25 @@ void Configuration::Reload(
       {{"file", flags_.config},
        {"tenants", base::StrCat(config().tenants.size())},
        {"models", base::StrCat(config().models.size())}});
+}
+
+void Configuration::SetStoredTenants(std::vector<config::Tenant> stored, Use use) {
+  stored_ = std::move(stored);
+  Made made = MakeRuntime(file_, stored_, runtime_.get());
+  if (!made.runtime.ok()) {
+    Log(LogLevel::kError, "tenants of the database not taken over, those before stay",
+        {{"cause", std::string(made.runtime.status().message())}});
+    return;
+  }
+  runtime_ = *std::move(made.runtime);
+  use(runtime_);
+  LogOnce(made.notes);
+}
+
+void Configuration::LogOnce(const std::vector<std::string>& notes) {
+  for (const std::string& note : notes) {
+    if (logged_.insert(note).second) Log(LogLevel::kWarning, note);
+  }
 }
 
 }  // namespace pingti::app

@@ -38,8 +38,25 @@ billing::LedgerClient::Terms TermsOf(const config::Config& config) {
     terms.plan.bonus_lifetime = billing.plan.bonus_lifetime;
   }
   terms.low_balance = billing.low_balance;
+  terms.plan.tier_on_top_up = billing.plan.tier_on_top_up;
+  for (const config::Tier& tier : config.tiers) {
+    if (tier.name == terms.plan.tier_on_top_up) break;
+    terms.plan.lifted_tiers.push_back(tier.name);
+  }
   for (const config::Tenant& tenant : config.tenants) terms.tenants.push_back(tenant.name);
   return terms;
+}
+
+storage::DatabaseOptions DatabaseOf(const config::Billing& billing) {
+  storage::DatabaseOptions options;
+  if (billing.database.empty()) {
+    options.engine = storage::Engine::kSqlite;
+    options.path = billing.data_dir + kLedgerFile;
+  } else {
+    options.engine = storage::Engine::kPostgres;
+    options.connection = std::string(billing.database.Reveal());
+  }
+  return options;
 }
 
 absl::StatusOr<std::unique_ptr<billing::LedgerClient>> StartLedger(const config::Config& config,
@@ -52,14 +69,10 @@ absl::StatusOr<std::unique_ptr<billing::LedgerClient>> StartLedger(const config:
     return nullptr;
   }
   billing::LedgerClient::Options options;
+  options.database = DatabaseOf(billing);
   if (billing.database.empty()) {
     absl::Status made = MakeFolder(billing.data_dir);
     if (!made.ok()) return made;
-    options.database.engine = storage::Engine::kSqlite;
-    options.database.path = billing.data_dir + kLedgerFile;
-  } else {
-    options.database.engine = storage::Engine::kPostgres;
-    options.database.connection = std::string(billing.database.Reveal());
   }
   const storage::Engine engine = options.database.engine;
   options.currency = std::string(base::CurrencyCode(billing.currency));

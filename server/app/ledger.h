@@ -6,6 +6,7 @@
 #include "absl/status/statusor.h"
 #include "server/billing/ledger_client.h"
 #include "server/config/config.h"
+#include "server/storage/database.h"
 #include "server/telemetry/ledger_stats.h"
 
 namespace pingti::app {
@@ -15,6 +16,10 @@ namespace pingti::app {
 absl::StatusOr<std::unique_ptr<billing::LedgerClient>> StartLedger(const config::Config& config,
                                                                    telemetry::LedgerStats& stats);
 
+// `config` without the tenants of the database: these got their accounts when they were made.
 billing::LedgerClient::Terms TermsOf(const config::Config& config);
+
+// Where the ledger is. REQUIRES: billing.has_ledger().
+storage::DatabaseOptions DatabaseOf(const config::Billing& billing);
 
 }  // namespace pingti::app

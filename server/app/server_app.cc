@@ -6,10 +6,12 @@
 #include <cstdio>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "server/app/configuration.h"
 #include "server/app/ledger.h"
 #include "server/app/memory_use.h"
+#include "server/app/stored_tenants.h"
 #include "server/base/log.h"
 #include "server/base/strings.h"
 #include "server/rpc/server.h"
@@ -23,8 +25,8 @@ namespace {
 using base::Log;
 using base::LogLevel;
 
-// The memory in use is looked at so often.
-constexpr absl::Duration kMemoryInterval = absl::Milliseconds(250);
+// The memory in use and the tenants are looked at so often.
+constexpr absl::Duration kInterval = absl::Milliseconds(250);
 
 // Each call in flight may need two descriptors; the soft limit of 1,024 is soon used up.
 void RaiseDescriptorLimit() {
@@ -59,35 +61,65 @@ bool SignalWithin(const sigset_t& signals, absl::Duration delay) {
   return sigtimedwait(&signals, nullptr, &time) > 0;
 }
 
-// SIGTERM or SIGINT. Until one comes, SIGHUP is served and the memory in use is looked at.
-int WaitForEnd(rpc::Server& server, Configuration& configuration, billing::LedgerClient* ledger,
-               telemetry::Gauge& memory_used) {
+// What the main thread looks after.
+struct Parts {
+  rpc::Server& server;
+  Configuration& configuration;
+  billing::LedgerClient* ledger;  // null: there is none
+  StoredTenants* tenants;         // null: without a ledger
+  telemetry::ProcessStats& stats;
+};
+
+void CountTenants(const Configuration& configuration, telemetry::ProcessStats& stats) {
+  const size_t configured = configuration.file().tenants.size();
+  stats.tenants_configured.Set(static_cast<int64_t>(configured));
+  stats.tenants_stored.Set(
+      static_cast<int64_t>(configuration.config().tenants.size() - configured));
+}
+
+void TakeTenants(const Parts& parts) {
+  auto news = parts.tenants->Take();
+  if (!news) return;
+  parts.configuration.SetStoredTenants(std::move(news->tenants), [&](const auto& runtime) {
+    parts.server.Reload(runtime);
+    CountTenants(parts.configuration, parts.stats);
+    parts.stats.tenant_changes.Add(news->changes);
+  });
+}
+
+void Reload(const Parts& parts) {
+  parts.configuration.Reload([&](const auto& runtime) {
+    if (parts.ledger != nullptr) parts.ledger->SetTerms(TermsOf(parts.configuration.file()));
+    parts.server.Reload(runtime);
+    CountTenants(parts.configuration, parts.stats);
+  });
+}
+
+// SIGTERM or SIGINT. Until one comes, SIGHUP is served, and the memory in use and the tenants of
+// the database are looked at.
+int WaitForEnd(const Parts& parts) {
   sigset_t signals = EndSignals();
   sigaddset(&signals, SIGHUP);
-  const timespec interval = absl::ToTimespec(kMemoryInterval);
+  const timespec interval = absl::ToTimespec(kInterval);
   const MemoryUse memory;
   while (true) {
-    memory_used.Set(memory.Thousandths());
+    parts.stats.memory_used.Set(memory.Thousandths());
     const int signal = sigtimedwait(&signals, nullptr, &interval);
     if (signal == SIGTERM || signal == SIGINT) return signal;
-    if (signal != SIGHUP) continue;  // the time is over
-    configuration.Reload([&](const auto& runtime) {
-      if (ledger != nullptr) ledger->SetTerms(TermsOf(runtime->config()));
-      server.Reload(runtime);
-    });
+    if (parts.tenants != nullptr) TakeTenants(parts);
+    if (signal == SIGHUP) Reload(parts);  // else the time is over
   }
 }
 
-void Serve(rpc::Server& server, Configuration& configuration, billing::LedgerClient* ledger,
-           telemetry::Gauge& memory_used) {
-  const int signal = WaitForEnd(server, configuration, ledger, memory_used);
+void Serve(const Parts& parts) {
+  const int signal = WaitForEnd(parts);
   // From now on SIGHUP stays blocked: a drain has nothing to reload.
   Log(LogLevel::kInfo, "draining", {{"signal", signal == SIGTERM ? "SIGTERM" : "SIGINT"}});
-  server.StopServing();
-  const config::Server& config = configuration.config().server;
+  parts.server.StopServing();
+  const config::Server& config = parts.configuration.config().server;
   bool at_once =
       config.drain_delay > absl::ZeroDuration() && SignalWithin(EndSignals(), config.drain_delay);
-  server.Drain(at_once ? absl::ZeroDuration() : config.drain_grace);
+  parts.server.Drain(at_once ? absl::ZeroDuration() : config.drain_grace);
   Log(LogLevel::kInfo, "stopped");
 }
 
@@ -104,7 +136,7 @@ int RunServer(const Flags& flags) {
   transport::InitialiseCurl();
   auto configuration = Configuration::Load(flags);
   if (!configuration.ok()) return FailToStart(configuration.status().message());
-  const config::Config& settings = configuration->config();
+  const config::Config& settings = configuration->file();
   telemetry::Registry registry(settings.server.workers);
   auto access_log =
       settings.features.access_record ? std::make_unique<telemetry::AccessLog>(registry) : nullptr;
@@ -112,6 +144,13 @@ int RunServer(const Flags& flags) {
   if (!metrics.ok()) return FailToStart(metrics.status().message());
   auto ledger = StartLedger(settings, registry.ledger());
   if (!ledger.ok()) return FailToStart(ledger.status().message());
+  std::unique_ptr<StoredTenants> tenants;
+  if (*ledger != nullptr) {
+    tenants = std::make_unique<StoredTenants>(DatabaseOf(settings.billing));
+    auto news = tenants->Take();
+    if (news) configuration->SetStoredTenants(std::move(news->tenants), [](const auto&) {});
+  }
+  CountTenants(*configuration, registry.process());
   auto server =
       rpc::Server::Start(configuration->runtime(), registry, access_log.get(), ledger->get());
   if (!server.ok()) return FailToStart(server.status().message());
@@ -120,8 +159,9 @@ int RunServer(const Flags& flags) {
   SayListening("metrics", settings.listen.metrics, (*metrics)->port());
   Log(LogLevel::kInfo, "serving",
       {{"version", PINGTI_VERSION}, {"workers", base::StrCat(settings.server.workers)}});
-  Serve(**server, *configuration, ledger->get(), registry.process().memory_used);
+  Serve({**server, *configuration, ledger->get(), tenants.get(), registry.process()});
   server->reset();
+  tenants.reset();
   ledger->reset();
   metrics->reset();
   access_log.reset();

@@ -167,6 +167,12 @@ struct ProcessStats {
   Counter access_records_unwritten;
   // Memory used, in thousandths of what the process may use; the main thread.
   Gauge memory_used;
+  // Tenants of the configuration and of the database, as they are now; the main thread, as what
+  // follows.
+  Gauge tenants_configured;
+  Gauge tenants_stored;
+  // Of tenants and keys in the database, that are in force here.
+  Counter tenant_changes;
 };
 
 }  // namespace pingti::telemetry

@@ -296,6 +296,17 @@ void Collector::AddWorkers(Families* out) const {
   Family memory = GaugeFamily("pingti_memory_used_ratio", "Memory used, of what may be used.");
   memory.Add({}, static_cast<double>(process_.memory_used.value()) / 1000.0);
   memory.MoveTo(out);
+
+  Family tenants = GaugeFamily("pingti_tenants", "Tenants that there are.");
+  tenants.Add(MakeLabels({{"source", "configuration"}}),
+              static_cast<double>(process_.tenants_configured.value()));
+  tenants.Add(MakeLabels({{"source", "database"}}),
+              static_cast<double>(process_.tenants_stored.value()));
+  tenants.MoveTo(out);
+  Family changes = CounterFamily("pingti_tenant_changes_total",
+                                 "Changes of tenants and keys in the database, in force here.");
+  changes.Add({}, static_cast<double>(process_.tenant_changes.value()));
+  changes.MoveTo(out);
 }
 
 void Collector::AddOverflows(Families* out) const {
