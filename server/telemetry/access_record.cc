@@ -6,6 +6,7 @@
 #include "rapidjson/allocators.h"
 #include "rapidjson/encodings.h"
 #include "rapidjson/writer.h"
+#include "server/base/check.h"
 #include "server/base/text.h"
 #include "server/telemetry/utf8.h"
 
@@ -13,7 +14,7 @@ namespace pingti::telemetry {
 namespace {
 
 // RapidJSON's output stream, which is written byte by byte, in front of a string, which had better
-// not be.
+// not be. A text is written without a look at the room for each byte.
 class Sink {
  public:
   using Ch = char;
@@ -24,6 +25,11 @@ class Sink {
     if (size_ == sizeof buffer_) Flush();
     buffer_[size_++] = c;
   }
+  friend void PutReserve(Sink& sink, size_t bytes) {
+    PINGTI_CHECK(bytes <= kReservedMax, "texts of a record are cut");
+    if (sink.size_ + bytes > sizeof sink.buffer_) sink.Flush();
+  }
+  friend void PutUnsafe(Sink& sink, char c) { sink.buffer_[sink.size_++] = c; }
   void Flush() {
     out_->append(buffer_, size_);
     size_ = 0;
@@ -32,7 +38,9 @@ class Sink {
  private:
   std::string* const out_;
   size_t size_ = 0;
-  char buffer_[1024];
+  // What RapidJSON reserves for one text: each byte as \u00XX, and the quotes.
+  static constexpr size_t kReservedMax = 6 * kAccessStringBytesMax + 2;
+  char buffer_[2 * kReservedMax];
 };
 
 using Pool = rapidjson::MemoryPoolAllocator<>;
