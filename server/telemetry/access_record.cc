@@ -6,7 +6,6 @@
 #include "rapidjson/allocators.h"
 #include "rapidjson/encodings.h"
 #include "rapidjson/writer.h"
-#include "server/base/check.h"
 #include "server/base/text.h"
 #include "server/telemetry/utf8.h"
 
@@ -14,7 +13,7 @@ namespace pingti::telemetry {
 namespace {
 
 // RapidJSON's output stream, which is written byte by byte, in front of a string, which had better
-// not be. A text is written without a look at the room for each byte.
+// not be.
 class Sink {
  public:
   using Ch = char;
@@ -25,11 +24,6 @@ class Sink {
     if (size_ == sizeof buffer_) Flush();
     buffer_[size_++] = c;
   }
-  friend void PutReserve(Sink& sink, size_t bytes) {
-    PINGTI_CHECK(bytes <= kReservedMax, "texts of a record are cut");
-    if (sink.size_ + bytes > sizeof sink.buffer_) sink.Flush();
-  }
-  friend void PutUnsafe(Sink& sink, char c) { sink.buffer_[sink.size_++] = c; }
   void Flush() {
     out_->append(buffer_, size_);
     size_ = 0;
@@ -38,9 +32,7 @@ class Sink {
  private:
   std::string* const out_;
   size_t size_ = 0;
-  // What RapidJSON reserves for one text: each byte as \u00XX, and the quotes.
-  static constexpr size_t kReservedMax = 6 * kAccessStringBytesMax + 2;
-  char buffer_[2 * kReservedMax];
+  char buffer_[1024];
 };
 
 using Pool = rapidjson::MemoryPoolAllocator<>;
