@@ -41,7 +41,7 @@ void SayChange(bool writable, const absl::Status& status) {
   if (writable) {
     base::Log(base::LogLevel::kInfo, "the ledger takes writes again");
   } else {
-    base::Log(base::LogLevel::kError, "the ledger takes no writes: metered calls are refused",
+    base::Log(base::LogLevel::kWarning, "the ledger takes no writes: metered calls are refused",
               {{"cause", status.ToString()}});
   }
 }
