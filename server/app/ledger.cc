@@ -43,6 +43,7 @@ billing::LedgerClient::Terms TermsOf(const config::Config& config) {
     if (tier.name == terms.plan.tier_on_top_up) break;
     terms.plan.lifted_tiers.push_back(tier.name);
   }
+  terms.dead_after = billing.dead_after;
   for (const config::Tenant& tenant : config.tenants) terms.tenants.push_back(tenant.name);
   return terms;
 }

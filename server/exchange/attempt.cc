@@ -3,6 +3,7 @@
 #include <iterator>
 #include <utility>
 
+#include "server/base/fault_point.h"
 #include "server/base/log.h"
 #include "server/base/strings.h"
 #include "server/exchange/call.h"
@@ -107,6 +108,7 @@ void Call::BeginAttempt() {
   if (!input_.stream) http.buffer_bytes_max = http.answer_bytes_max;
   transfer_ = worker_.transport().Start(std::move(http), signal_);
   worker_.stats().transfers_in_flight.Add();
+  PINGTI_FAULT_POINT("sent");
 }
 
 base::Task<Call::Outcome> Call::Attempt() {
@@ -331,6 +333,7 @@ void Call::ArmTimer(base::Instant next) {
 void Call::Deliver(model::StreamEvents* events, Outcome* outcome) {
   if (events->empty()) return;
   const base::Instant now = worker_.clock().MonotonicNow();
+  if (!first_content_) PINGTI_FAULT_POINT("first_byte");
   NoteContent(now);
   for (model::ContentDelta& delta : events->deltas) DeliverDelta(std::move(delta));
   for (model::ChoiceEnd& end : events->ends) outcome->ends.push_back(end);

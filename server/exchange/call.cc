@@ -6,6 +6,7 @@
 #include "server/admission/authenticate.h"
 #include "server/admission/validate.h"
 #include "server/base/money.h"
+#include "server/base/fault_point.h"
 #include "server/base/request_id.h"
 #include "server/base/strings.h"
 #include "server/exchange/learning.h"
@@ -73,6 +74,7 @@ base::Task<void> Call::Run() {
     error = co_await Serve(&outcome);
     if (timers_) usage = SettledUsage(outcome);
   }
+  PINGTI_FAULT_POINT("usage");
   const CallCost cost = ChargeOf(usage);
   Settle(usage, cost, error ? &*error : nullptr);
   if (error) {
@@ -86,6 +88,7 @@ base::Task<void> Call::Run() {
   } else {
     sink_.FinishAnswer(Complete(usage, cost, outcome), std::move(outcome.answer));
   }
+  PINGTI_FAULT_POINT("reply");
   if (transfer_) co_await Linger();
   transfer_.reset();
   timer_.Cancel();

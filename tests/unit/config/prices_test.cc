@@ -172,7 +172,7 @@ TEST(BillingTest, APlanLiftsToATierThatExists) {
       Good(kProvider + plan + "tiers: [{name: T1}, {name: T2}]\n").billing.plan.tier_on_top_up,
       "T2");
   EXPECT_THAT(Errors(kProvider + plan + "tiers: [{name: T1}]\n"),
-              ElementsAre("t.yaml:2:34: billing.plan.tier_on_top_up: \"T2\" is not the name of a "
+              ElementsAre("t.yaml:2:18: billing.plan.tier_on_top_up: \"T2\" is not the name of a "
                           "tier; did you mean T1?"));
 }
 
