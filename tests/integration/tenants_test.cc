@@ -4,9 +4,11 @@
 #include <signal.h>
 
 #include <fstream>
+#include <functional>
 #include <memory>
 #include <string>
 
+#include "server/base/clock.h"
 #include "server/config/value.h"
 #include "server/exchange/tenant_accounts.h"
 #include "tests/integration/ledger_world.h"
@@ -111,7 +113,7 @@ TEST_F(TenantsTest, AKeyEndsAtItsTimeByItself) {
   const ApiKey next = MakeApiKey();
   tenancy::StoredKey made = Record(next);
   Do([&](billing::Ledger&, TenantStore& store) {
-    return store.RotateKey(record.id, Now() + Scaled(Millis(2'000)), &made);
+    return store.RotateKey(record.id, Now() + absl::FromChrono(Scaled(Millis(2'000))), &made);
   });
   EXPECT_TRUE(SoonTold(next.key, "MODEL_NOT_ALLOWED"));
   EXPECT_EQ(Told(key_.key, 0), "MODEL_NOT_ALLOWED");
