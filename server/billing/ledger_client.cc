@@ -200,6 +200,7 @@ absl::StatusOr<std::unique_ptr<LedgerClient>> LedgerClient::Start(Options option
     SayChange(false, opened.status());
   }
   telemetry::LedgerStats& stats = client->stats_;
+  stats.on = true;
   LedgerClient* self = client.get();
   storage::StorageThread::Options writer;
   writer.open = [self] { return self->OpenDatabase(); };
