@@ -21,6 +21,7 @@ std::string_view HoldResultName(HoldResult result) {
 
 void Collector::AddLedger(Families* out) const {
   const LedgerStats& s = ledger_;
+  if (!s.on.load(std::memory_order_relaxed)) return;
   Family holds = CounterFamily("pingti_ledger_holds_total", "Holds that calls asked for.");
   for (int i = 0; i < kHoldResultCount; ++i) {
     holds.Add(MakeLabels({{"result", HoldResultName(static_cast<HoldResult>(i))}}),

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <string_view>
 
 #include "server/telemetry/buckets.h"
@@ -17,6 +18,7 @@ inline constexpr int kHoldResultCount = 6;
 std::string_view HoldResultName(HoldResult result);
 
 struct LedgerStats {
+  std::atomic<bool> on{false};  // there is a ledger; without one none of this is shown
   std::array<Counter, kHoldResultCount> holds;  // by HoldResult
   Counter holds_grown;                          // while their call streamed
   Counter growth_refused;                       // their call was ended for it

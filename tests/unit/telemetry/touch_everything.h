@@ -38,6 +38,10 @@ inline void TouchEverything(Registry& registry) {
   provider.out.Set(1);
   provider.outs.Add();
   provider.retries_denied.Add();
+  registry.ledger().on = true;
+  registry.ledger().cost_ratio.Observe(0.5);
+  registry.ledger().batch_size.Observe(3);
+  registry.ledger().batch_seconds.Observe(0.001);
   QuotaStats& quotas = worker.Quotas({"acme", "", "gpt-4o"});
   quotas.admitted.Add();
   for (Counter& refused : quotas.refused) refused.Add();
