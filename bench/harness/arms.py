@@ -2,12 +2,14 @@
 
 Each arm is an object with `name`, `address` (flags that point bench-load at it), `pids()` of the
 gateway (none for `direct`) and `stop()`. All of them forward to one simulated provider and are idle
-while another arm is measured.
+while another arm is measured; `bare-grpc` has none and answers itself.
 """
 
+import hashlib
 import json
 import os
 import re
+import secrets
 import shutil
 import subprocess
 import tempfile
@@ -18,7 +20,9 @@ from harness.processes import Process, StartError, free_port
 CONFIG = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "config")
 # Whether an arm has its quota, metrics and access records on.
 PINGTI_POLICY = {"pingti": "true", "pingti-policy-off": "false"}
-ALL = ["direct", "nginx", "pingti", "pingti-policy-off", "portkey"]
+# Whether an arm refuses all calls.
+BARE_REFUSES = {"bare-grpc": False, "bare-grpc-refusal": True}
+ALL = ["direct", "nginx", *PINGTI_POLICY, "portkey"]
 DEFAULT = ["direct", "nginx", "pingti", "pingti-policy-off"]
 PORTKEY_VERSION = "1.15.2"
 
@@ -55,6 +59,7 @@ class Arm:
 
     speaks = "HTTP"
     rival = False  # may be left out of a scenario that it cannot do
+    errors_allowed = ()  # what calls may end with, beside an answer
 
     def __init__(self, name, process, address):
         self.name = name
@@ -70,6 +75,17 @@ class Arm:
     def stop(self):
         if self.process:
             self.process.stop()
+
+
+class Aimed(Arm):
+    """A running arm, under another name and called in another way."""
+
+    def __init__(self, name, arm, address, errors_allowed=()):
+        super().__init__(name, arm.process, address)
+        self.errors_allowed = errors_allowed
+
+    def stop(self):
+        """The process is the other arm's."""
 
 
 class Direct(Arm):
@@ -104,43 +120,74 @@ class Nginx(Arm):
         return result.stderr.strip().removeprefix("nginx version: ")
 
 
-def make_key(binaries):
-    """A new API key: what the caller sends, and what the configuration stores."""
-    out = subprocess.run([os.path.join(binaries, "pingti-server"), "--make-key"],
-                         capture_output=True, text=True, check=True).stdout
-    lines = dict(line.split(": ", 1) for line in out.splitlines() if ": " in line)
-    return lines["key"], lines["record"]
+def make_key():
+    """A new API key, as `pingti-server --make-key`: what the caller sends, and its record."""
+    public_id = secrets.token_hex(6)
+    key = f"pt_{public_id}_{secrets.token_hex(16)}"
+    return key, f"pt_{public_id}:{hashlib.sha256(key.encode('ascii')).hexdigest()}"
 
 
-class Pingti(Arm):
-    """pingti-server with config/pingti.yaml."""
+class PingtiServer(Arm):
+    """pingti-server with a configuration of bench/config/, or one that was made from it."""
 
     speaks = "gRPC"
 
-    def __init__(self, name, provider, binaries):
+    def __init__(self, name, binaries, config, environment, log=os.devnull):
+        """The log is one access record per call: thrown away, as the disk is not measured."""
         self.port = free_port()
         self.metrics_port = free_port()
-        self.key, record = make_key(binaries)
-        self.tiny_key, tiny_record = make_key(binaries)
-        command = [os.path.join(binaries, "pingti-server"),
-                   "--config", os.path.join(CONFIG, "pingti.yaml"),
+        command = [os.path.join(binaries, "pingti-server"), "--config", config,
                    "--grpc", f"127.0.0.1:{self.port}",
                    "--metrics", f"127.0.0.1:{self.metrics_port}"]
-        environment = {"PINGTI_BENCH_UPSTREAM": provider.url, "PINGTI_BENCH_KEY": record,
-                       "PINGTI_BENCH_TINY_KEY": tiny_record,
-                       "PINGTI_BENCH_POLICY": PINGTI_POLICY[name]}
-        # The log is one access record per call: thrown away, as the disk is not what is measured.
         # What the server would say of a configuration that it cannot use is asked for first.
-        check = subprocess.run([command[0], "--check-config", command[2]], check=False,
+        check = subprocess.run([command[0], "--check-config", config], check=False,
                                capture_output=True, text=True, env={**os.environ, **environment})
         if check.returncode != 0:
             raise StartError(f"{name}: {check.stderr.strip()}")
-        process = Process(name, command, os.devnull, environment)
+        process = Process(name, command, log, environment)
         process.wait_for_port(self.port)
-        super().__init__(name, process, self.address_with(self.key))
+        super().__init__(name, process, [])
 
-    def address_with(self, key):
-        return ["--grpc", f"127.0.0.1:{self.port}", "--key", key]
+    def address_with(self, *flags):
+        return ["--grpc", f"127.0.0.1:{self.port}", *flags]
+
+    def metrics(self):
+        """What a scrape says, as text."""
+        url = f"http://127.0.0.1:{self.metrics_port}/metrics"
+        with urllib.request.urlopen(url, timeout=5) as reply:
+            return reply.read().decode("utf-8")
+
+
+class Pingti(PingtiServer):
+    """pingti-server with config/pingti.yaml."""
+
+    def __init__(self, name, provider, binaries):
+        key, record = make_key()
+        refused_key, refused_record = make_key()
+        super().__init__(name, binaries, os.path.join(CONFIG, "pingti.yaml"),
+                         {"PINGTI_BENCH_UPSTREAM": provider.url, "PINGTI_BENCH_KEY": record,
+                          "PINGTI_BENCH_REFUSED_KEY": refused_record,
+                          "PINGTI_BENCH_POLICY": PINGTI_POLICY[name]})
+        self.address = self.address_with("--key", key)
+        self.refused = Aimed("pingti", self, self.address_with("--key", refused_key),
+                             ("RESOURCE_EXHAUSTED",))
+
+
+class BareGrpc(Arm):
+    """A gRPC server that gives each call the same answer, or the same refusal."""
+
+    speaks = "gRPC"
+
+    def __init__(self, name, binaries, directory):
+        port = free_port()
+        refuses = BARE_REFUSES[name]
+        process = Process(name, [os.path.join(binaries, "bare-grpc"),
+                                 "--grpc", f"127.0.0.1:{port}"] + ["--refuse"] * refuses,
+                          os.path.join(directory, f"{name}.log"))
+        process.wait_for_port(port)
+        super().__init__(name, process, ["--grpc", f"127.0.0.1:{port}"])
+        if refuses:
+            self.errors_allowed = ("RESOURCE_EXHAUSTED",)
 
 
 class Portkey(Arm):
@@ -189,9 +236,12 @@ def start(name, provider, build, directory):
             print("no arm portkey: there is no npm")
             return None
         return Portkey(provider, directory, build)
-    if not os.path.exists(os.path.join(binaries, "pingti-server")):
-        print(f"no arm {name}: {binaries}/pingti-server is not built")
+    program = "bare-grpc" if name in BARE_REFUSES else "pingti-server"
+    if not os.path.exists(os.path.join(binaries, program)):
+        print(f"no arm {name}: {binaries}/{program} is not built")
         return None
+    if name in BARE_REFUSES:
+        return BareGrpc(name, binaries, directory)
     return Pingti(name, provider, binaries)
 
 
@@ -201,4 +251,5 @@ def requests_served(provider):
         return json.load(reply)["requests"]
 
 
-__all__ = ["ALL", "DEFAULT", "Provider", "StartError", "requests_served", "start"]
+__all__ = ["ALL", "Aimed", "CONFIG", "DEFAULT", "PingtiServer", "Provider", "StartError",
+           "make_key", "requests_served", "start"]

@@ -6,7 +6,9 @@ import os
 import platform
 import subprocess
 
-BEGIN = "<!-- results: written by bench/run --write-results -->"
+# Runs of all scenarios and runs of some (--only) do not replace each other.
+BEGIN = {True: "<!-- results: written by bench/run --write-results -->",
+         False: "<!-- results of some: written by bench/run --only S... --write-results -->"}
 END = "<!-- end of results -->"
 
 
@@ -104,15 +106,17 @@ def write_json(path, where, settings, bench, rows):
 
 
 def write_results(path, where, settings, bench, rows):
-    """Replaces what stands between the markers of RESULTS.md."""
+    """Replaces what stands in RESULTS.md of the last run of its kind: full, or not."""
+    begin = BEGIN[settings["full"]]
     with open(path, encoding="utf-8") as file:
         text = file.read()
-    before, rest = text.split(BEGIN, 1)
+    before, rest = text.split(begin, 1)
     after = rest.split(END, 1)[1]
-    arms = "\n".join(f"  - `{name}`: {what}" for name, what in where["arms"].items())
+    arms = "".join(f"  - `{name}`: {what}\n" for name, what in where["arms"].items())
+    arms = f"- arms:\n{arms}" if arms else ""
     dropped = [f"{count} of {name}" for name, count in bench.thrown.items() if count]
     failures = "".join(f"\nNot measured: {failure}\n" for failure in bench.failures)
-    block = f"""{BEGIN}
+    block = f"""{begin}
 - {where['date']}, commit {where['commit']}; {settings['rounds']} rounds of {settings['seconds']} s;
   rounds thrown away: {', '.join(dropped) or 'none'}
 - {where['cpus']} CPUs ({where['cpu']}), Linux {where['kernel']},
@@ -120,9 +124,7 @@ def write_results(path, where, settings, bench, rows):
 - {where['compiler']}; gRPC {where['grpc']}, protobuf {where['protobuf']},
   libcurl {where['libcurl']}, libevent {where['libevent']},
   Redis {where['redis']}, Google Benchmark {where['benchmark']}
-- arms:
 {arms}
-
 {markdown(rows)}
 {failures}{END}"""
     with open(path, "w", encoding="utf-8") as file:

@@ -38,6 +38,10 @@ class Figure:
     def scaled(self, factor):
         return Figure([value * factor for value in self.values])
 
+    def less(self, other):
+        """The difference of two figures, round by round."""
+        return Figure([a - b for a, b in zip(self.values, other.values)])
+
     def json(self):
         return {"median": self.median, "low": self.low, "high": self.high, "rounds": self.values}
 
@@ -97,9 +101,9 @@ class Runner:
         self.provider = provider
         self.verbose = verbose
 
-    def load(self, arm, flags, address=None, errors_allowed=(), must_end=True):
+    def load(self, arm, flags, must_end=True):
         """One run; bench-load's JSON. `must_end`: no call in the window is an error."""
-        command = [self.binary, *(address or arm.address), *flags,
+        command = [self.binary, *arm.address, *flags,
                    "--pid", f"provider={self.provider.process.pid}"]
         if arm.pids():
             command += ["--pid", "gateway=" + ",".join(str(pid) for pid in arm.pids())]
@@ -113,7 +117,7 @@ class Runner:
         if self.verbose:
             print(f"  {arm.name:18} {done.stdout.strip()}", flush=True)
         failed = {kind: count for kind, count in result["errors"].items()
-                  if kind not in errors_allowed}
+                  if kind not in arm.errors_allowed}
         if failed:
             raise LoadError(f"{arm.name}: calls failed: {failed}")
         late = result["unfinished"] + result["not_sent"]

@@ -1,17 +1,15 @@
 """The scenarios: what load, over which arms, and which rows of the table come out of it."""
 
-import json
 import os
 import time
 
 from harness import arms as arms_of
-from harness import micro
+from harness import failover, micro, tenants
+from harness.asked import CPU_CALL, marker, stream_marker
 from harness.rounds import Figure, LoadError, dig
 from harness.rows import PROVIDER_LIMIT, Row
 
 PACED_INTERVAL_MS = 5
-CHUNK_BYTES = 300
-CPU_CALL = "processes.gateway.cpu_us_per_call"
 CPU_CHUNK = "processes.gateway.cpu_us_per_chunk"
 RATE = "calls_per_second"
 CHUNK_RATE = "chunks_per_second"
@@ -43,25 +41,16 @@ class Bench:
     def gateways(self, names):
         return [name for name in names if name != "direct"]
 
-    def measure(self, scenario, flags, steady, warmup=0.5):
-        """The rounds over all arms, and the A/A pairs that went before them."""
+    def measure(self, scenario, flags, steady, warmup=0.5, arms=None):
+        """The rounds over these arms or all, and the A/A pairs (of the last one, or of ours) that
+        went before them."""
         flags = [*flags, "--seconds", str(self.seconds), "--warmup", str(warmup)]
-        twin = self.ours() or self.named("nginx") or self.arms[0]
+        twin = arms[-1] if arms else self.ours() or self.named("nginx") or self.arms[0]
         pairs = self.runner.same_twice(twin, flags, 2 if self.quick else max(3, self.rounds // 2))
-        rounds = self.runner.rounds(self.arms, flags, self.rounds, steady)
+        rounds = self.runner.rounds(arms or self.arms, flags, self.rounds, steady)
         self.thrown[scenario] = rounds.thrown
         rounds.pairs = pairs
         return rounds
-
-
-def marker(**knobs):
-    return ["--marker", ",".join(f"{name}={value}" for name, value in
-                                 {"canned": 1, **knobs}.items())]
-
-
-def stream_marker(chunks, interval_ms):
-    return ["--stream", *marker(chunks=chunks, chunk_interval_ms=interval_ms,
-                                chunk_bytes=CHUNK_BYTES, send_time=1)]
 
 
 def provider_marks(rounds, arm, path):
@@ -281,33 +270,48 @@ def idle_memory(bench):
 
 
 def refusals(bench):
-    """S9: a tenant whose bucket is empty, closed loop, 64 in flight."""
-    arm = bench.ours()
-    if arm is None:
+    """S9: calls of a tenant whose bucket is empty, beside gRPC alone; closed loop, 64 in flight."""
+    ours = bench.ours()
+    if ours is None:
         return []
-    flags = ["--in-flight", "64", *marker(), "--seconds", str(bench.seconds), "--warmup", "1"]
-    cpu, rate, passed, before = [], [], [], arms_of.requests_served(bench.runner.provider)
-    for _ in range(bench.rounds):
-        result = bench.runner.load(arm, flags, address=arm.address_with(arm.tiny_key),
-                                   errors_allowed=("RESOURCE_EXHAUSTED",))
-        refused = result["errors"].get("RESOURCE_EXHAUSTED", 0)
-        if refused == 0:
-            raise LoadError(f"nothing was refused: {json.dumps(result)}")
-        cpu.append(dig(result, CPU_CALL))
-        rate.append(refused / result["seconds"])
-        served = arms_of.requests_served(bench.runner.provider)
-        passed.append(served - before)
-        before = served
-    return [Row("S9", "CPU per refused call", "pingti", Figure(cpu), "us", goal=40),
-            Row("S9", "refusals", "pingti", Figure(rate), "/s"),
-            Row("S9", "requests that reached the provider, bucket and refill of 1/s", "pingti",
-                Figure(passed), "")]
+    flags = ["--in-flight", "64", *marker()]
+    bare = [arm for arm in map(bench.start_arm, ("bare-grpc", "bare-grpc-refusal")) if arm]
+    try:
+        bench.runner.load(ours.refused, [*flags, "--seconds", "0.5"])  # takes the day's request
+        nginx = [arm for arm in bench.arms if arm.name == "nginx"]
+        rounds = bench.measure("S9", flags, None, arms=[*nginx, *bare, ours.refused])
+    finally:
+        for arm in bare:
+            arm.stop()
+    before = arms_of.requests_served(bench.runner.provider)
+    bench.runner.load(ours.refused, [*flags, "--seconds", str(bench.seconds)])
+    passed = arms_of.requests_served(bench.runner.provider) - before
+
+    def cost(what, name, goal=None):
+        return Row("S9", what, name, rounds.figure(name, CPU_CALL), "us", goal=goal,
+                   limit=rounds.apart(CPU_CALL))
+
+    rows = [cost("CPU per answered call", name) for name in ("nginx", "bare-grpc")
+            if rounds.has(name)]
+    if rounds.has("bare-grpc-refusal"):
+        rows += [cost("CPU per refused call", "bare-grpc-refusal"),
+                 Row("S9", "CPU that ours adds to a bare refusal", "pingti",
+                     rounds.difference("pingti", "bare-grpc-refusal", CPU_CALL), "us"),
+                 Row("S9", "CPU per refused call over a bare refusal", "pingti",
+                     rounds.ratio("pingti", "bare-grpc-refusal", CPU_CALL), "x")]
+    return rows + [
+        cost("CPU per refused call", "pingti", goal=40),
+        Row("S9", "refusals", "pingti",
+            rounds.quotient("pingti", "errors.RESOURCE_EXHAUSTED", "seconds"), "/s"),
+        Row("S9", "refused calls that reached the provider", "pingti", Figure([passed]), "",
+            goal=0)]
 
 
 # What --only may name, and the function that measures it.
 SCENARIOS = {"S1": unary_latency, "S2": unary_cost, "S3": unary_cost, "S4": streams,
              "S5": chunk_cost, "S6": idle_memory, "S7": (unary_cost, chunk_cost),
-             "S8": micro.decision, "S9": refusals}
+             "S8": micro.decision, "S9": refusals, "S12": tenants.growth,
+             "S13": failover.failing_providers}
 
 
 def chosen(names):

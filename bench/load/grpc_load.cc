@@ -64,8 +64,8 @@ class GrpcLoad::Call {
   Call(GrpcLoad& load, int64_t scheduled_ns) : load_(load) {
     record_.scheduled_ns = scheduled_ns;
     context_.set_deadline(load.deadline_);
-    if (!load.options_.key.empty()) {
-      context_.AddMetadata("authorization", absl::StrCat("Bearer ", load.options_.key));
+    if (!load.authorizations_.empty()) {
+      context_.AddMetadata("authorization", load.DrawAuthorization());
     }
   }
   virtual ~Call() = default;
@@ -165,6 +165,10 @@ class GrpcLoad::StreamCall final : public Call {
 GrpcLoad::GrpcLoad(const Options& options) : options_(options) {
   FillSpec(options, unary_request_.mutable_spec());
   FillSpec(options, stream_request_.mutable_spec());
+  if (!options.key.empty()) authorizations_.push_back(absl::StrCat("Bearer ", options.key));
+  for (const std::string& key : options.keys) {
+    authorizations_.push_back(absl::StrCat("Bearer ", key));
+  }
 }
 
 GrpcLoad::~GrpcLoad() {
@@ -268,6 +272,10 @@ void GrpcLoad::RunSchedule() {
 std::unique_ptr<GrpcLoad::Call> GrpcLoad::NewCall(int64_t scheduled_ns) {
   if (options_.stream) return std::make_unique<StreamCall>(*this, scheduled_ns);
   return std::make_unique<UnaryCall>(*this, scheduled_ns);
+}
+
+const std::string& GrpcLoad::DrawAuthorization() {
+  return authorizations_[random_() % authorizations_.size()];
 }
 
 void GrpcLoad::Start(std::unique_ptr<Call> call) {

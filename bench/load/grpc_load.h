@@ -11,6 +11,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -42,7 +43,9 @@ class GrpcLoad {
   void HandleAnswer(gpr_timespec deadline);
   void RunSchedule();  // the body of the open loop's thread
   void StartClosedLoop(int64_t now_ns);
+  // Of the thread that starts calls.
   std::unique_ptr<Call> NewCall(int64_t scheduled_ns);
+  const std::string& DrawAuthorization();
   // Hands the call over to the completion queue.
   void Start(std::unique_ptr<Call> call);
 
@@ -51,6 +54,8 @@ class GrpcLoad {
   std::vector<std::unique_ptr<v1::Completion::Stub>> stubs_;
   v1::GenerateCompletionRequest unary_request_;
   v1::StreamCompletionRequest stream_request_;
+  std::vector<std::string> authorizations_;  // one for each key; empty: none is sent
+  std::minstd_rand random_;                  // of the thread that starts calls
   std::unique_ptr<Measurement> measurement_;
   int64_t started_ns_ = 0;
   gpr_timespec deadline_{};  // of every call

@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdlib>
+#include <fstream>
 #include <iostream>
 
 #include "absl/strings/numbers.h"
@@ -18,14 +19,33 @@ constexpr int kConnectionsMin = 4;  // a single HTTP/2 connection measures its l
   std::exit(2);
 }
 
-void AddFlags(CLI::App& app, Options& options, std::vector<std::string>& headers,
-              std::vector<std::string>& processes) {
+// One key a line.
+std::vector<std::string> ReadKeys(const std::string& path) {
+  std::vector<std::string> keys;
+  std::ifstream file(path);
+  for (std::string line; std::getline(file, line);) keys.push_back(line);
+  if (keys.empty()) Refuse("no keys in " + path);
+  return keys;
+}
+
+// What is parsed further before it becomes an option.
+struct Texts {
+  std::vector<std::string> headers;
+  std::vector<std::string> processes;
+  std::string keys_path;
+};
+
+void AddFlags(CLI::App& app, Options& options, Texts& texts) {
   auto* http =
       app.add_option("--http", options.http_url, "URL of an OpenAI chat endpoint (http://)");
   auto* grpc = app.add_option("--grpc", options.grpc_target, "host:port of pingti.v1.Completion");
   http->excludes(grpc);
-  app.add_option("--key", options.key, "API key, sent as authorization: Bearer");
-  app.add_option("--header", headers, "more headers, `name: value` (HTTP only)");
+  auto* key = app.add_option("--key", options.key, "API key, sent as authorization: Bearer");
+  app.add_option("--keys", texts.keys_path,
+                 "file of API keys, one a line; each call draws one at random (gRPC only)")
+      ->excludes(key)
+      ->excludes(http);
+  app.add_option("--header", texts.headers, "more headers, `name: value` (HTTP only)");
   app.add_option("--model", options.model, "model to ask for")->capture_default_str();
   app.add_option("--marker", options.marker, "what the simulated provider shall do")
       ->capture_default_str();
@@ -52,7 +72,8 @@ void AddFlags(CLI::App& app, Options& options, std::vector<std::string>& headers
   app.add_option("--drain", options.drain_s, "seconds that running calls get after the window")
       ->check(CLI::Range(0.0, kSecondsMax))
       ->capture_default_str();
-  app.add_option("--pid", processes, "sample a process group: name=pid[,pid...]; may be repeated");
+  app.add_option("--pid", texts.processes,
+                 "sample a process group: name=pid[,pid...]; may be repeated");
 }
 
 }  // namespace
@@ -70,9 +91,8 @@ int64_t Options::chunks_per_stream() const {
 Options ParseOptions(int argc, char** argv) {
   CLI::App app("Drives a chat endpoint and prints what it measured as one JSON object.");
   Options options;
-  std::vector<std::string> headers;
-  std::vector<std::string> processes;
-  AddFlags(app, options, headers, processes);
+  Texts texts;
+  AddFlags(app, options, texts);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -83,12 +103,13 @@ Options ParseOptions(int argc, char** argv) {
   if (options.stream && options.marker.find("send_time=1") == std::string::npos) {
     Refuse("--stream needs send_time=1 in --marker: chunks are counted by their send times");
   }
-  for (const std::string& header : headers) {
+  if (!texts.keys_path.empty()) options.keys = ReadKeys(texts.keys_path);
+  for (const std::string& header : texts.headers) {
     const size_t colon = header.find(": ");
     if (colon == std::string::npos) Refuse("--header is not `name: value`: " + header);
     options.headers.emplace_back(header.substr(0, colon), header.substr(colon + 2));
   }
-  for (const std::string& text : processes) {
+  for (const std::string& text : texts.processes) {
     const std::optional<ProcessGroup> group = ParseProcessGroup(text);
     if (!group) Refuse("--pid is not name=pid[,pid...]: " + text);
     options.processes.push_back(*group);

@@ -15,7 +15,8 @@ struct Options {
   std::string http_url;     // http://host:port/path of an OpenAI chat endpoint
   std::string grpc_target;  // host:port of pingti.v1.Completion
 
-  std::string key;  // sent as `authorization: Bearer`; empty: none
+  std::string key;                // sent as `authorization: Bearer`; empty: none
+  std::vector<std::string> keys;  // instead of `key`: each call draws one at random; gRPC only
   std::vector<std::pair<std::string, std::string>> headers;  // HTTP only
   std::string model = "gpt-4o";
   std::string marker = "canned=1";  // what the simulated provider shall do

@@ -4,6 +4,7 @@
 #include <tuple>
 #include <utility>
 
+#include "server/base/fault_point.h"
 #include "server/base/log.h"
 #include "server/base/strings.h"
 
@@ -54,8 +55,10 @@ class LedgerClient::HoldWork final : public storage::Work {
   std::string_view order() const override { return ticket_->request.tenant; }
   void Execute(Database& database) override {
     reply_ = Ledger::Of(database).Hold(ticket_->request);
+    PINGTI_FAULT_POINT("hold");
   }
   void Done(const absl::Status& status) override {
+    PINGTI_FAULT_POINT("held");
     HoldResult result = HoldResult::kFailed;
     HoldState state = HoldState::kFailed;
     if (status.ok()) {
@@ -114,8 +117,12 @@ class LedgerClient::EndWork final : public storage::Work {
   EndWork(telemetry::LedgerStats& stats, CallEnd end) : stats_(stats), end_(std::move(end)) {}
   std::string_view order() const override { return end_.tenant; }
   bool keep() const override { return true; }
-  void Execute(Database& database) override { reply_ = Ledger::Of(database).End(end_); }
+  void Execute(Database& database) override {
+    reply_ = Ledger::Of(database).End(end_);
+    PINGTI_FAULT_POINT("post");
+  }
   void Done(const absl::Status& status) override {
+    PINGTI_FAULT_POINT("posted");
     if (!status.ok()) {
       base::Log(
           base::LogLevel::kError, "the end of a call was not written",

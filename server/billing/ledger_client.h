@@ -48,6 +48,7 @@ class LedgerClient final : public LedgerStore {
 
   void SetTerms(Terms terms);
 
+  const std::string& owner() const override { return options_.owner; }
   bool writable() const override;
   void Open(std::shared_ptr<HoldTicket> ticket) override;
   void Grow(std::shared_ptr<HoldTicket> ticket, int64_t nano) override;

@@ -60,6 +60,8 @@ class HoldTicket {
 class LedgerStore {
  public:
   virtual ~LedgerStore() = default;
+  // Of the process that holds; unique.
+  virtual const std::string& owner() const = 0;
   // False: holds would fail now.
   virtual bool writable() const = 0;
   virtual void Open(std::shared_ptr<HoldTicket> ticket) = 0;
@@ -75,14 +77,13 @@ class LedgerStore {
 class Hold {
  public:
   Hold() = default;
-  // Asks for it. `store`, `signal` and `dropped` outlive this; `dropped` counts holds that nobody
-  // ended.
+  // Asks for it; `request` needs no owner. `store`, `signal` and `dropped` outlive this; `dropped`
+  // counts holds that nobody ended.
   Hold(LedgerStore& store, HoldRequest request, base::EventLoop& loop, base::Signal& signal,
        telemetry::Counter& dropped)
-      : store_(&store),
-        dropped_(&dropped),
-        ticket_(std::make_shared<HoldTicket>(std::move(request), loop, signal)),
-        nano_(ticket_->request.nano) {
+      : store_(&store), dropped_(&dropped), nano_(request.nano) {
+    request.owner = store.owner();
+    ticket_ = std::make_shared<HoldTicket>(std::move(request), loop, signal);
     store_->Open(ticket_);
   }
   Hold(Hold&& other) noexcept { *this = std::move(other); }

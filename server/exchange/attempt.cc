@@ -3,6 +3,7 @@
 #include <iterator>
 #include <utility>
 
+#include "server/base/fault_point.h"
 #include "server/base/log.h"
 #include "server/base/strings.h"
 #include "server/exchange/call.h"
@@ -107,6 +108,7 @@ void Call::BeginAttempt() {
   if (!input_.stream) http.buffer_bytes_max = http.answer_bytes_max;
   transfer_ = worker_.transport().Start(std::move(http), signal_);
   worker_.stats().transfers_in_flight.Add();
+  PINGTI_FAULT_POINT("sent");
 }
 
 base::Task<Call::Outcome> Call::Attempt() {
@@ -201,6 +203,7 @@ base::Task<void> Call::ReadWhole(transport::HttpTransfer& transfer, Outcome* out
   outcome->answer = std::get<model::Answer>(std::move(decoded));
   outcome->info = outcome->answer.info;
   CountAnswer(outcome->answer);
+  if (AwaitsHold()) co_await WaitForHold(outcome);
 }
 
 base::Task<void> Call::WaitForHeader(transport::HttpTransfer& transfer, Outcome* outcome) {
@@ -239,6 +242,10 @@ base::Task<void> Call::ReadStream(transport::HttpTransfer& transfer, Outcome* ou
                              ? std::make_optional(FailureOf(transfer))
                              : decoder->End(&events);
     }
+    if (AwaitsHold() && !events.empty()) {
+      co_await WaitForHold(outcome);
+      if (stop_ != StopCause::kNone) co_return;
+    }
     Deliver(&events, outcome);
     outcome->info = decoder->info();
     if (outcome->failure) co_return;
@@ -260,6 +267,7 @@ base::Task<void> Call::ReadStream(transport::HttpTransfer& transfer, Outcome* ou
   outcome->failure = decoder->End(&events);
   Deliver(&events, outcome);
   outcome->info = decoder->info();
+  if (AwaitsHold()) co_await WaitForHold(outcome);  // an answer without any content
 }
 
 bool Call::MayLinger(base::Instant until) const {
@@ -292,6 +300,7 @@ base::Task<bool> Call::WaitForChange(Outcome* outcome) {
   }
   const base::Instant now = worker_.clock().MonotonicNow();
   if (stop_ == StopCause::kNone && now >= input_.deadline) stop_ = StopCause::kDeadline;
+  if (stop_ == StopCause::kNone && hold_.open() && hold_.stops_call()) stop_ = StopCause::kMoney;
   if (stop_ != StopCause::kNone) {
     outcome->failure =
         model::LocalFailure(FailureClass::kCancelled, "the call was ended from outside");
@@ -323,11 +332,14 @@ void Call::ArmTimer(base::Instant next) {
 
 void Call::Deliver(model::StreamEvents* events, Outcome* outcome) {
   if (events->empty()) return;
-  NoteContent(worker_.clock().MonotonicNow());
+  const base::Instant now = worker_.clock().MonotonicNow();
+  if (!first_content_) PINGTI_FAULT_POINT("first_byte");
+  NoteContent(now);
   for (model::ContentDelta& delta : events->deltas) DeliverDelta(std::move(delta));
   for (model::ChoiceEnd& end : events->ends) outcome->ends.push_back(end);
   events->clear();
   GrowReservations();
+  if (hold_.open()) FollowCost(now);
 }
 
 void Call::DeliverDelta(model::ContentDelta delta) {

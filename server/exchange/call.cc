@@ -5,6 +5,8 @@
 
 #include "server/admission/authenticate.h"
 #include "server/admission/validate.h"
+#include "server/base/money.h"
+#include "server/base/fault_point.h"
 #include "server/base/request_id.h"
 #include "server/base/strings.h"
 #include "server/exchange/learning.h"
@@ -67,13 +69,18 @@ base::Task<void> Call::Run() {
   Outcome outcome;
   model::Usage usage;
   if (!error) error = co_await ReserveOfTenant();
+  if (!error) error = co_await HoldMoney();
   if (!error) {
     error = co_await Serve(&outcome);
     if (timers_) usage = SettledUsage(outcome);
   }
+  PINGTI_FAULT_POINT("usage");
   const CallCost cost = ChargeOf(usage);
   Settle(usage, cost, error ? &*error : nullptr);
   if (error) {
+    if (usage.source != model::UsageSource::kNone && cost.charged) {
+      error->metadata["cost"] = base::FormatMoney(*cost.charged);
+    }
     sink_.Fail(*error, input_.request.request_id);
   } else if (input_.stream) {
     SendStartedOnce();  // also where all of the answer is hidden, or empty
@@ -81,6 +88,7 @@ base::Task<void> Call::Run() {
   } else {
     sink_.FinishAnswer(Complete(usage, cost, outcome), std::move(outcome.answer));
   }
+  PINGTI_FAULT_POINT("reply");
   if (transfer_) co_await Linger();
   transfer_.reset();
   timer_.Cancel();
@@ -104,7 +112,8 @@ std::optional<model::CallError> Call::Admit(const std::string& chosen_id) {
 
   std::string made_id = std::exchange(request.request_id, chosen_id);
   auto invalid = admission::ValidateRequest(request, config.limits);
-  if (!admission::IsRequestId(request.request_id)) request.request_id = std::move(made_id);
+  named_by_caller_ = admission::IsRequestId(request.request_id);
+  if (!named_by_caller_) request.request_id = std::move(made_id);
   if (invalid) return invalid;
   if (auto refused =
           admission::CheckModelAllowed(config.tenants[identity_->tenant], request.model)) {

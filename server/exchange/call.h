@@ -46,7 +46,7 @@ struct CallInput {
 };
 
 // Why a call is ended from outside.
-enum class StopCause { kNone, kCallerCancelled, kDeadline, kDraining, kOverloaded };
+enum class StopCause { kNone, kCallerCancelled, kDeadline, kDraining, kOverloaded, kMoney };
 
 class Call {
  public:
@@ -112,6 +112,17 @@ class Call {
   // What the provider says of its own buckets corrects ours.
   void NoteProviderLimits(const transport::HttpTransfer& transfer);
   void NoteRateLimited(const model::Failure& failure);
+
+  // Money (money_step.cc). An error: the call ends with it, nothing is held.
+  base::Task<std::optional<model::CallError>> HoldMoney();
+  int64_t LikelyCost() const;
+  bool AwaitsHold() const { return hold_.open() && hold_.state() != billing::HoldState::kHeld; }
+  base::Task<void> WaitForHold(Outcome* outcome);
+  void NoteAvailable();
+  void FollowCost(base::Instant now);  // of a stream
+  model::CallError MoneyError() const;
+  billing::CallEnd EndOf(const model::Usage& usage, const CallCost& cost) const;
+  void EndHold(const model::Usage& usage, const CallCost& cost, const model::CallError* error);
 
   // One attempt at the target that was chosen (attempt.cc).
   void NoteResult(const Outcome& outcome);
@@ -198,6 +209,10 @@ class Call {
   absl::Duration queued_;
   bool in_line_ = false;  // for quota
   quota::Reservation reservation_;
+  bool named_by_caller_ = false;  // the request id
+  billing::Hold hold_;
+  int64_t paid_tokens_ = 0;  // of the output, when the hold was last looked at
+  base::Instant note_at_;    // when the ledger is next told what was delivered
 
   // The targets of the route, and what has been tried of them.
   absl::InlinedVector<routing::TargetOption, 2> options_;

@@ -63,6 +63,9 @@ model::CallError Call::ErrorOf(const Outcome& outcome, const model::Usage& usage
     case StopCause::kOverloaded:
       error = admission::OverloadedError();
       break;
+    case StopCause::kMoney:
+      error = MoneyError();
+      break;
     case StopCause::kNone: {
       routing::FailedAttempt attempt;
       attempt.failure = *outcome.failure;
@@ -121,6 +124,7 @@ void Call::Settle(const model::Usage& usage, const CallCost& cost, const model::
     reservation_.Settle(usage, reached_upstream_, now);
     worker_.stats().reservations_open.Sub();
   }
+  EndHold(usage, cost, error);
   if (provider_reservation_.open()) SettleAtProvider(usage, now);
   if (usage.source == model::UsageSource::kMeasured && !usage.lower_bound) {
     Learn(usage, estimate_, std::max(1, input_.request.sampling.n.value_or(1)), at_->learned,

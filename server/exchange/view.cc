@@ -1,5 +1,6 @@
 #include "server/exchange/view.h"
 
+#include <limits>
 #include <utility>
 
 #include "server/providers/registry.h"
@@ -14,7 +15,8 @@ View::View(std::shared_ptr<const Runtime> runtime, telemetry::WorkerMetrics& met
       health_(health),
       tenant_loads_(loads),
       series_(runtime_->config().tenants.size()),
-      loads_(series_.size()) {
+      loads_(series_.size()),
+      available_(series_.size(), std::numeric_limits<int64_t>::max()) {
   for (const config::Provider& provider : config().providers) {
     auto& dialect = dialects_[provider.dialect];
     if (!dialect) dialect = providers::NewDialect(provider.dialect);

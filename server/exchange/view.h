@@ -78,6 +78,9 @@ class View {
 
   // Of the tenant number `tenant`; stays valid as long as the View.
   admission::TenantLoad& load(size_t tenant);
+  // What that tenant had left when a call of this worker last heard of it; more than anything
+  // before.
+  int64_t& available(size_t tenant) { return available_[tenant]; }
   // Of the tenant number `tenant` and a route of this runtime; stays valid as long as the View.
   const Series& series(size_t tenant, const routing::Route& route);
 
@@ -94,6 +97,7 @@ class View {
   // tenants costs little.
   std::vector<std::vector<Series>> series_;
   std::vector<std::shared_ptr<admission::TenantLoad>> loads_;  // the same
+  std::vector<int64_t> available_;                             // by tenant
 };
 
 }  // namespace pingti::exchange

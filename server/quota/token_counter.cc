@@ -101,9 +101,10 @@ constexpr auto kWeights = [] {
 void TokenCounter::Add(std::string_view piece) {
   uint32_t trail = trail_;
   int64_t hundredths = 0;
+#pragma GCC unroll 8
   for (const char c : piece) {
-    trail = (trail << kKindBits | kKinds[static_cast<uint8_t>(c)]) & kTrailMask;
-    hundredths += kWeights[trail];
+    trail = trail << kKindBits | kKinds[static_cast<uint8_t>(c)];
+    hundredths += kWeights[trail & kTrailMask];
   }
   trail_ = trail;
   hundredths_ += hundredths;

@@ -1,91 +1,125 @@
 #include "server/rpc/status.h"
 
+#include <cstdint>
 #include <string>
 
-#include "google/rpc/error_details.pb.h"
-#include "google/rpc/status.pb.h"
-#include "server/rpc/arena.h"
+#include "server/rpc/wire_writer.h"
 #include "server/telemetry/utf8.h"
 
 namespace pingti::rpc {
 namespace {
 
-constexpr char kDomain[] = "pingti";
+constexpr std::string_view kDomain = "pingti";
 // Trailers larger than about 8 KB are refused by common clients and proxies, so every text in them
 // is cut: some quote what the caller sent. Cut between characters: a string of protobuf that is not
 // UTF-8 would make all of the details unreadable.
 constexpr size_t kMessageBytesMax = 1024;
 constexpr size_t kDetailBytesMax = 256;
+// Room for the details of most errors.
+constexpr size_t kDetailsBytes = 1024;
 
 std::string Cut(std::string_view text, size_t bytes_max = kDetailBytesMax) {
   return telemetry::CleanUtf8(text, bytes_max);
 }
 
-void SetDuration(absl::Duration from, google::protobuf::Duration* to) {
-  to->set_seconds(absl::IDivDuration(from, absl::Seconds(1), &from));
-  to->set_nanos(static_cast<int32_t>(absl::ToInt64Nanoseconds(from)));
-}
+// google.rpc.Status, written field by field; the numbers are those of google/rpc/status.proto and
+// error_details.proto, which never change.
+class DetailsWriter {
+ public:
+  explicit DetailsWriter(std::string* out) : wire_(out) {}
 
-// As Any::PackFrom does, without its look-up of the type's name: a refusal is to cost little.
-void Pack(std::string_view type, const google::protobuf::Message& detail,
-          google::rpc::Status* status) {
-  google::protobuf::Any* any = status->add_details();
-  any->mutable_type_url()->append("type.googleapis.com/").append(type);
-  any->set_value(detail.SerializeAsString());
-}
+  void AddCodeAndMessage(grpc::StatusCode code, std::string_view message) {
+    wire_.Number(1, code);
+    wire_.Text(2, message);
+  }
 
-void AddErrorInfo(const model::CallError& error, std::string_view request_id,
-                  google::protobuf::Arena* arena, google::rpc::Status* status) {
-  auto* info = NewIn<google::rpc::ErrorInfo>(arena);
-  info->set_reason(std::string(model::ErrorReasonName(error.reason)));
-  info->set_domain(kDomain);
-  auto& metadata = *info->mutable_metadata();
-  for (const auto& [key, value] : error.metadata) metadata[key] = Cut(value);
-  metadata["request_id"] = std::string(request_id);
-  Pack("google.rpc.ErrorInfo", *info, status);
-}
+  void AddErrorInfo(const model::CallError& error, std::string_view request_id) {
+    AddDetail("google.rpc.ErrorInfo", [&] {
+      wire_.Text(1, model::ErrorReasonName(error.reason));
+      wire_.Text(2, kDomain);
+      for (const auto& [key, value] : error.metadata) AddMapEntry(key, Cut(value));
+      AddMapEntry("request_id", request_id);
+    });
+  }
 
-void AddTypedDetails(const model::CallError& error, google::rpc::Status* status) {
-  if (error.retry_delay) {
-    google::rpc::RetryInfo retry;
-    SetDuration(*error.retry_delay, retry.mutable_retry_delay());
-    Pack("google.rpc.RetryInfo", retry, status);
+  void AddRetryInfo(absl::Duration delay) {
+    AddDetail("google.rpc.RetryInfo", [&] {
+      wire_.Message(1, [&] {
+        wire_.Number(1, absl::IDivDuration(delay, absl::Seconds(1), &delay));
+        wire_.Number(2, absl::ToInt64Nanoseconds(delay));
+      });
+    });
   }
-  if (!error.quotas.empty()) {
-    google::rpc::QuotaFailure failure;
-    for (const model::QuotaViolation& quota : error.quotas) {
-      auto* violation = failure.add_violations();
-      violation->set_subject(quota.subject);
-      violation->set_description(Cut(quota.description));
-    }
-    Pack("google.rpc.QuotaFailure", failure, status);
+
+  // QuotaFailure and BadRequest are alike: a list of pairs of a name and a text.
+  template <typename Violations, typename Name>
+  void AddViolations(std::string_view type, const Violations& violations, Name name) {
+    if (violations.empty()) return;
+    AddDetail(type, [&] {
+      for (const auto& violation : violations) {
+        wire_.Message(1, [&] {
+          wire_.Text(1, violation.*name);
+          wire_.Text(2, Cut(violation.description));
+        });
+      }
+    });
   }
-  if (!error.fields.empty()) {
-    google::rpc::BadRequest bad;
-    for (const model::FieldViolation& field : error.fields) {
-      auto* violation = bad.add_field_violations();
-      violation->set_field(field.field);
-      violation->set_description(Cut(field.description));
-    }
-    Pack("google.rpc.BadRequest", bad, status);
+
+  void AddPreconditionFailure(std::string_view type, std::string_view description) {
+    AddDetail("google.rpc.PreconditionFailure", [&] {
+      wire_.Message(1, [&] {
+        wire_.Text(1, type);
+        wire_.Text(3, Cut(description));
+      });
+    });
   }
-}
+
+  void AddRequestInfo(std::string_view request_id) {
+    AddDetail("google.rpc.RequestInfo", [&] { wire_.Text(1, request_id); });
+  }
+
+ private:
+  // A google.protobuf.Any.
+  template <typename Fill>
+  void AddDetail(std::string_view type, Fill fill) {
+    constexpr std::string_view kPrefix = "type.googleapis.com/";
+    wire_.Message(3, [&] {
+      wire_.Message(1, [&] {
+        wire_.Raw(kPrefix);
+        wire_.Raw(type);
+      });
+      wire_.Message(2, fill);
+    });
+  }
+
+  void AddMapEntry(std::string_view key, std::string_view value) {
+    wire_.Message(3, [&] {
+      wire_.Text(1, key);
+      wire_.Text(2, value);
+    });
+  }
+
+  WireWriter wire_;
+};
 
 }  // namespace
 
 grpc::Status ToStatus(const model::CallError& error, std::string_view request_id) {
   const auto code = static_cast<grpc::StatusCode>(error.code());
   const std::string message = Cut(error.message, kMessageBytesMax);
-  google::protobuf::Arena arena;
-  auto* status = NewIn<google::rpc::Status>(&arena);
-  status->set_code(code);
-  status->set_message(message);
-  AddErrorInfo(error, request_id, &arena, status);
-  AddTypedDetails(error, status);
-  google::rpc::RequestInfo request;
-  request.set_request_id(std::string(request_id));
-  Pack("google.rpc.RequestInfo", request, status);
-  return grpc::Status(code, message, status->SerializeAsString());
+  std::string details;
+  details.reserve(kDetailsBytes);
+  DetailsWriter writer(&details);
+  writer.AddCodeAndMessage(code, message);
+  writer.AddErrorInfo(error, request_id);
+  if (error.retry_delay) writer.AddRetryInfo(*error.retry_delay);
+  writer.AddViolations("google.rpc.QuotaFailure", error.quotas, &model::QuotaViolation::subject);
+  writer.AddViolations("google.rpc.BadRequest", error.fields, &model::FieldViolation::field);
+  if (error.reason == model::ErrorReason::kBalanceTooLow) {
+    writer.AddPreconditionFailure("BALANCE", error.message);
+  }
+  writer.AddRequestInfo(request_id);
+  return grpc::Status(code, message, details);
 }
 
 }  // namespace pingti::rpc

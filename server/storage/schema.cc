@@ -1,106 +1,109 @@
 #include "server/storage/schema.h"
 
 namespace pingti::storage {
+namespace {
 
 // Amounts are nano-units of the ledger's currency, times microseconds since 1970 (UTC). What must
 // never be true is a constraint, so that a mistake of ours fails instead of costing money.
+constexpr std::string_view kTables1[] = {
+    // Facts of the whole ledger: its currency.
+    "CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL)$STRICT",
+
+    // A tenant's balance: the sum of its transfers, kept up by the transaction that
+    // writes them, so that reading it is one row. `held`: the sum of its open holds.
+    "CREATE TABLE accounts ("
+    "tenant TEXT PRIMARY KEY, "
+    "cash $INT NOT NULL CHECK (cash >= 0), "
+    "bonus $INT NOT NULL CHECK (bonus >= 0), "
+    "held $INT NOT NULL CHECK (held >= 0), "
+    "created_at $INT NOT NULL, "
+    "CHECK (held <= cash + bonus))$STRICT",
+
+    // Bonus that was granted, and what is left of it.
+    "CREATE TABLE grants ("
+    "id $ID, "
+    "tenant TEXT NOT NULL REFERENCES accounts (tenant), "
+    "amount $INT NOT NULL CHECK (amount > 0), "
+    "remaining $INT NOT NULL CHECK (remaining BETWEEN 0 AND amount), "
+    "created_at $INT NOT NULL, "
+    "expires_at $INT)$STRICT",
+    "CREATE INDEX grants_left ON grants (tenant, id) WHERE remaining > 0",
+
+    // The metered calls: each is held, then posted or voided, exactly once.
+    "CREATE TABLE calls ("
+    "tenant TEXT NOT NULL REFERENCES accounts (tenant), "
+    "request_id TEXT NOT NULL, "
+    "state TEXT NOT NULL CHECK (state IN ('open', 'posted', 'voided')), "
+    "token $INT NOT NULL, "
+    "fingerprint TEXT NOT NULL, "
+    "owner TEXT NOT NULL, "
+    "recovered $INT NOT NULL DEFAULT 0 CHECK (recovered IN (0, 1)), "
+    "key_id TEXT NOT NULL, "
+    "model TEXT NOT NULL, "
+    "held $INT NOT NULL CHECK (held >= 0), "
+    "delivered $INT NOT NULL DEFAULT 0 CHECK (delivered >= 0), "
+    "opened_at $INT NOT NULL, "
+    "ended_at $INT, "
+    "result TEXT NOT NULL DEFAULT '', "
+    "cost $INT NOT NULL DEFAULT 0 CHECK (cost >= 0), "
+    "charged $INT NOT NULL DEFAULT 0 CHECK (charged >= 0), "
+    "would_have_cost $INT, "
+    "price TEXT NOT NULL DEFAULT '', "
+    "provider TEXT NOT NULL DEFAULT '', "
+    "upstream_model TEXT NOT NULL DEFAULT '', "
+    "input_tokens $INT NOT NULL DEFAULT 0, "
+    "cached_input_tokens $INT NOT NULL DEFAULT 0, "
+    "output_tokens $INT NOT NULL DEFAULT 0, "
+    "usage_source TEXT NOT NULL DEFAULT 'none', "
+    "labels TEXT NOT NULL DEFAULT '', "
+    "PRIMARY KEY (tenant, request_id), "
+    "CHECK ((state = 'open') = (ended_at IS NULL)), "
+    "CHECK (charged <= cost))$STRICT",
+    "CREATE INDEX calls_open ON calls (owner) WHERE state = 'open'",
+    "CREATE INDEX calls_in_time ON calls (tenant, opened_at)",
+
+    // Double entry: each row takes an amount from one account and puts it into another,
+    // so the sum over all accounts is zero. `cash` and `bonus` are the tenant's own.
+    "CREATE TABLE transfers ("
+    "id $ID, "
+    "tenant TEXT NOT NULL REFERENCES accounts (tenant), "
+    "kind TEXT NOT NULL, "
+    "debit TEXT NOT NULL, "
+    "credit TEXT NOT NULL CHECK (credit <> debit), "
+    "amount $INT NOT NULL CHECK (amount > 0), "
+    "created_at $INT NOT NULL, "
+    "request_id TEXT, "
+    "grant_id $INT REFERENCES grants (id), "
+    "reference TEXT, "
+    "reason TEXT NOT NULL DEFAULT '', "
+    "actor TEXT NOT NULL DEFAULT '')$STRICT",
+    "CREATE INDEX transfers_of_tenant ON transfers (tenant, id)",
+    "CREATE UNIQUE INDEX transfers_reference ON transfers (tenant, kind, reference) "
+    "WHERE reference IS NOT NULL",
+
+    // Processes that hold: one that is not heard of any more is dead.
+    "CREATE TABLE owners (id TEXT PRIMARY KEY, seen_at $INT NOT NULL)$STRICT",
+};
+
+constexpr std::string_view kSqlite1[] = {
+    "CREATE TRIGGER transfers_stay BEFORE UPDATE ON transfers "
+    "BEGIN SELECT RAISE(ABORT, 'transfers are never changed'); END",
+    "CREATE TRIGGER transfers_remain BEFORE DELETE ON transfers "
+    "BEGIN SELECT RAISE(ABORT, 'transfers are never deleted'); END",
+};
+
+constexpr std::string_view kPostgres1[] = {
+    "CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS "
+    "$body$ BEGIN RAISE EXCEPTION 'transfers are never changed or deleted'; END $body$",
+    "CREATE TRIGGER transfers_stay BEFORE UPDATE OR DELETE ON transfers "
+    "FOR EACH ROW EXECUTE FUNCTION refuse_change()",
+};
+
+}  // namespace
+
 const std::vector<SchemaStep>& SchemaSteps() {
   static const std::vector<SchemaStep> steps = {
-      {.version = 1,
-       .statements =
-           {
-               // Facts of the whole ledger: its currency.
-               "CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL)$STRICT",
-
-               // A tenant's balance: the sum of its transfers, kept up by the transaction that
-               // writes them, so that reading it is one row. `held`: the sum of its open holds.
-               "CREATE TABLE accounts ("
-               "tenant TEXT PRIMARY KEY, "
-               "cash $INT NOT NULL CHECK (cash >= 0), "
-               "bonus $INT NOT NULL CHECK (bonus >= 0), "
-               "held $INT NOT NULL CHECK (held >= 0), "
-               "created_at $INT NOT NULL, "
-               "CHECK (held <= cash + bonus))$STRICT",
-
-               // Bonus that was granted, and what is left of it.
-               "CREATE TABLE grants ("
-               "id $ID, "
-               "tenant TEXT NOT NULL REFERENCES accounts (tenant), "
-               "amount $INT NOT NULL CHECK (amount > 0), "
-               "remaining $INT NOT NULL CHECK (remaining BETWEEN 0 AND amount), "
-               "created_at $INT NOT NULL, "
-               "expires_at $INT)$STRICT",
-               "CREATE INDEX grants_left ON grants (tenant, id) WHERE remaining > 0",
-
-               // The metered calls: each is held, then posted or voided, exactly once.
-               "CREATE TABLE calls ("
-               "tenant TEXT NOT NULL REFERENCES accounts (tenant), "
-               "request_id TEXT NOT NULL, "
-               "state TEXT NOT NULL CHECK (state IN ('open', 'posted', 'voided')), "
-               "token $INT NOT NULL, "
-               "fingerprint TEXT NOT NULL, "
-               "owner TEXT NOT NULL, "
-               "recovered $INT NOT NULL DEFAULT 0 CHECK (recovered IN (0, 1)), "
-               "key_id TEXT NOT NULL, "
-               "model TEXT NOT NULL, "
-               "held $INT NOT NULL CHECK (held >= 0), "
-               "delivered $INT NOT NULL DEFAULT 0 CHECK (delivered >= 0), "
-               "opened_at $INT NOT NULL, "
-               "ended_at $INT, "
-               "result TEXT NOT NULL DEFAULT '', "
-               "cost $INT NOT NULL DEFAULT 0 CHECK (cost >= 0), "
-               "charged $INT NOT NULL DEFAULT 0 CHECK (charged >= 0), "
-               "would_have_cost $INT, "
-               "price TEXT NOT NULL DEFAULT '', "
-               "provider TEXT NOT NULL DEFAULT '', "
-               "upstream_model TEXT NOT NULL DEFAULT '', "
-               "input_tokens $INT NOT NULL DEFAULT 0, "
-               "cached_input_tokens $INT NOT NULL DEFAULT 0, "
-               "output_tokens $INT NOT NULL DEFAULT 0, "
-               "usage_source TEXT NOT NULL DEFAULT 'none', "
-               "labels TEXT NOT NULL DEFAULT '', "
-               "PRIMARY KEY (tenant, request_id), "
-               "CHECK ((state = 'open') = (ended_at IS NULL)), "
-               "CHECK (charged <= cost))$STRICT",
-               "CREATE INDEX calls_open ON calls (owner) WHERE state = 'open'",
-               "CREATE INDEX calls_in_time ON calls (tenant, opened_at)",
-
-               // Double entry: each row takes an amount from one account and puts it into another,
-               // so the sum over all accounts is zero. `cash` and `bonus` are the tenant's own.
-               "CREATE TABLE transfers ("
-               "id $ID, "
-               "tenant TEXT NOT NULL REFERENCES accounts (tenant), "
-               "kind TEXT NOT NULL, "
-               "debit TEXT NOT NULL, "
-               "credit TEXT NOT NULL CHECK (credit <> debit), "
-               "amount $INT NOT NULL CHECK (amount > 0), "
-               "created_at $INT NOT NULL, "
-               "request_id TEXT, "
-               "grant_id $INT REFERENCES grants (id), "
-               "reference TEXT, "
-               "reason TEXT NOT NULL DEFAULT '', "
-               "actor TEXT NOT NULL DEFAULT '')$STRICT",
-               "CREATE INDEX transfers_of_tenant ON transfers (tenant, id)",
-               "CREATE UNIQUE INDEX transfers_reference ON transfers (tenant, kind, reference) "
-               "WHERE reference IS NOT NULL",
-
-               // Processes that hold: one that is not heard of any more is dead.
-               "CREATE TABLE owners (id TEXT PRIMARY KEY, seen_at $INT NOT NULL)$STRICT",
-           },
-       .sqlite_only =
-           {
-               "CREATE TRIGGER transfers_stay BEFORE UPDATE ON transfers "
-               "BEGIN SELECT RAISE(ABORT, 'transfers are never changed'); END",
-               "CREATE TRIGGER transfers_remain BEFORE DELETE ON transfers "
-               "BEGIN SELECT RAISE(ABORT, 'transfers are never deleted'); END",
-           },
-       .postgres_only =
-           {
-               "CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS "
-               "$body$ BEGIN RAISE EXCEPTION 'transfers are never changed or deleted'; END $body$",
-               "CREATE TRIGGER transfers_stay BEFORE UPDATE OR DELETE ON transfers "
-               "FOR EACH ROW EXECUTE FUNCTION refuse_change()",
-           }},
+      {.version = 1, .statements = kTables1, .sqlite_only = kSqlite1, .postgres_only = kPostgres1},
   };
   return steps;
 }

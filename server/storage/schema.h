@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -10,9 +11,9 @@ namespace pingti::storage {
 // $INT, $ID and $STRICT in `statements` stand for what the two engines write differently.
 struct SchemaStep {
   int64_t version;
-  std::vector<std::string_view> statements;
-  std::vector<std::string_view> sqlite_only;
-  std::vector<std::string_view> postgres_only;
+  std::span<const std::string_view> statements;
+  std::span<const std::string_view> sqlite_only;
+  std::span<const std::string_view> postgres_only;
 };
 
 const std::vector<SchemaStep>& SchemaSteps();

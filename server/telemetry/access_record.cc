@@ -146,9 +146,7 @@ void WriteCost(Writer& writer, const AccessRecord& record) {
   writer.EndObject();
 }
 
-void Labels(Writer& writer, const std::map<std::string, std::string>& labels) {
-  if (labels.empty()) return;
-  Key(writer, "labels");
+void WriteLabels(Writer& writer, const std::map<std::string, std::string>& labels) {
   writer.StartObject();
   size_t written = 0;
   for (const auto& [name, value] : labels) {
@@ -157,6 +155,12 @@ void Labels(Writer& writer, const std::map<std::string, std::string>& labels) {
     Value(writer, value);
   }
   writer.EndObject();
+}
+
+void Labels(Writer& writer, const std::map<std::string, std::string>& labels) {
+  if (labels.empty()) return;
+  Key(writer, "labels");
+  WriteLabels(writer, labels);
 }
 
 void Result(Writer& writer, int result) {
@@ -204,6 +208,16 @@ void WriteJson(const AccessRecord& record, std::string* out) {
   Labels(writer, record.labels);
   writer.EndObject();
   sink.Put('\n');
+}
+
+std::string LabelsJson(const std::map<std::string, std::string>& labels) {
+  std::string json;
+  {
+    Sink sink(&json);
+    Writer writer(sink);
+    WriteLabels(writer, labels);
+  }
+  return json;
 }
 
 }  // namespace pingti::telemetry

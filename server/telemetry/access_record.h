@@ -59,7 +59,7 @@ struct AccessRecord {
   model::Usage usage;
   std::optional<base::Money> charged;               // nothing: no price, or nothing was used
   std::optional<base::Money> requested_model_cost;  // at the price of the model that was named
-  std::string price_version;                        // of `charged`
+  std::string_view price_version;                   // of `charged`; outlives the record
   int64_t chunks = 0;                               // content messages sent
   int64_t bytes_in = 0;                             // of the caller's request
   int64_t bytes_out = 0;                            // of messages sent to the caller
@@ -74,5 +74,8 @@ struct AccessRecord {
 // strings, zero usage, no first token) are left out. Invalid UTF-8 becomes U+FFFD. Reuse `out`:
 // then nothing is allocated.
 void WriteJson(const AccessRecord& record, std::string* out);
+
+// The labels of a call as one JSON object, cut and cleaned as in the record.
+std::string LabelsJson(const std::map<std::string, std::string>& labels);
 
 }  // namespace pingti::telemetry

@@ -168,6 +168,7 @@ struct WorkerStats {
   Counter access_records_lost;  // dropped by AccessLog: its buffer was full
   Gauge reservations_open;
   Counter reservations_dropped;  // never settled: a bug; everything counted as used
+  Counter holds_dropped;         // never ended: a bug; charged as far as was delivered
   Histogram quota_wait{kWaitSeconds};
   StoreStats store;
   Counter bugs;  // doubtful states that were logged and survived

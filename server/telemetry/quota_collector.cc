@@ -181,6 +181,8 @@ void Collector::AddQuotaStore(Families* out) const {
       [](const WorkerStats& s) -> auto& { return s.reservations_open; });
   add(CounterFamily("pingti_quota_reservations_dropped_total", "Never settled: a bug."),
       [](const WorkerStats& s) -> auto& { return s.reservations_dropped; });
+  add(CounterFamily("pingti_ledger_holds_dropped_total", "Never ended: a bug."),
+      [](const WorkerStats& s) -> auto& { return s.holds_dropped; });
   Family wait = HistogramFamily("pingti_quota_wait_seconds", "How long calls waited for quota.");
   wait.Add({}, Parts(all, [](const WorkerStats& s) -> auto& { return s.quota_wait; }));
   wait.MoveTo(out);

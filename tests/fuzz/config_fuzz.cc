@@ -7,6 +7,7 @@
 #include "server/base/check.h"
 #include "server/base/clock.h"
 #include "server/base/strings.h"
+#include "server/billing/price_book.h"
 #include "server/config/load.h"
 #include "server/quota/quota_book.h"
 #include "server/routing/route_table.h"
@@ -41,6 +42,12 @@ void CheckUsable(const LoadResult& result) {
   }
   const tenancy::TenantDirectory directory(result.config);
   PINGTI_CHECK(!directory.Find("pt_x_y"), "nobody has that key");
+  const billing::PriceBook prices(result.config);
+  for (const Model& model : result.config.models) {
+    const billing::Price* price = billing::PriceAt(prices.Find(model.name), absl::InfiniteFuture());
+    PINGTI_CHECK((price != nullptr) == !model.prices.empty(), "each price comes into force");
+    PINGTI_CHECK(price == nullptr || price->rate_nano >= 1, "a price leads to what is charged");
+  }
   const quota::QuotaBook book(result.config, nullptr, base::Instant::FromNanos(1'000'000'000));
 }
 

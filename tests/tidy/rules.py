@@ -70,8 +70,9 @@ CONFINED = (
         "hiredis is known only in server/quota/: use its QuotaStore"),
     Confined(
         re.compile(r"^(?:soci/|soci\.h|sqlite3\.h|libpq-fe\.h|postgresql/)"), ("server/storage",),
-        re.compile(r"^server/.*_sql\.cc$"),
-        "SQL is known only in server/storage/ and in *_sql.cc: put the statement into such a file"),
+        re.compile(r"^server/.*_sql\.(?:cc|h)$"),
+        "SQL is known only in server/storage/ and in *_sql.cc and *_sql.h: put the statement "
+        "into such a file"),
 )
 
 

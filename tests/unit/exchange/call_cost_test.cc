@@ -86,6 +86,7 @@ TEST_F(CallCostTest, WhatFailedBeforeContentCostsNothing) {
   Running& running = StartUnary();
   exchange().Answer(500, kJson, "{}");
   EXPECT_EQ(ReasonOf(running), "TARGETS_UNAVAILABLE");
+  EXPECT_EQ(Metadata(running, "cost"), "(none)");
   EXPECT_EQ(Charged(), "");
   EXPECT_EQ(Sample("pingti_calls_unpriced_total{"), "");
 }
@@ -95,6 +96,7 @@ TEST_F(CallCostTest, ACancelledStreamCostsInputAndOutputThatCame) {
   running.call->Stop(StopCause::kCallerCancelled);
   EXPECT_EQ(ReasonOf(running), "CANCELLED");
   EXPECT_EQ(Charged(), "0.0002");  // 7 of prompt, 3 of output, at 0.00002
+  EXPECT_EQ(Metadata(running, "cost"), "0.0002 CNY");
 }
 
 TEST_F(CallCostTest, CachedInputCostsItsOwnPrice) {

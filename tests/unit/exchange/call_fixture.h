@@ -88,7 +88,9 @@ class CallFixture : public ::testing::Test {
     config_.limits.answer_bytes_max = 100'000;
   }
 
-  ~CallFixture() override {
+  ~CallFixture() override { EndCalls(); }
+
+  void EndCalls() {
     // A detached call ends by itself only.
     for (const auto& running : calls_) {
       if (!running->ended) running->call->Stop(StopCause::kCallerCancelled);
@@ -119,6 +121,7 @@ class CallFixture : public ::testing::Test {
       parts.quota_store = &quota_store_;
       parts.metrics = &registry_.worker(0);
       parts.access_log = access_log_;
+      parts.ledger = ledger_;
       parts.memory_used = &registry_.process().memory_used;
       worker_.emplace(parts);
     }
@@ -217,6 +220,7 @@ class CallFixture : public ::testing::Test {
   fakes::ScriptedTransport transport_;
   telemetry::Registry registry_{1};
   telemetry::AccessLog* access_log_ = nullptr;
+  billing::LedgerStore* ledger_ = nullptr;
   quota::MemoryStore quota_store_;
 
  private:

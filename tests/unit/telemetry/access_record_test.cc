@@ -92,7 +92,7 @@ TEST(AccessRecord, NamesCodeReasonAndCauseOfAnError) {
 TEST(AccessRecord, LeavesOutWhatHasNoPrice) {
   AccessRecord record = Sample();
   record.charged.reset();
-  record.price_version.clear();
+  record.price_version = "";
   const rapidjson::Document json = Parse(record);
   const auto& cost = json["cost"];
   EXPECT_FALSE(cost.HasMember("charged_nano"));
