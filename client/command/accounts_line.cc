@@ -159,7 +159,7 @@ std::string AccountsParser::FinishForm() {
 
 std::string AccountsParser::Finish(AccountsLine* line) {
   line_.verb = Named().value_or(AccountsVerb::kBalance);
-  if (!amount_.empty()) {
+  if (line_.verb == AccountsVerb::kTopUp || line_.verb == AccountsVerb::kAdjust) {
     const auto nano = ParseUnits(amount_, kNanoDigits);
     if (!nano || *nano == 0) {
       return "'" + amount_ + "' is no amount; write for example 100 or 12.50";
