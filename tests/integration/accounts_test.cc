@@ -261,6 +261,21 @@ TEST_F(AccountsTest, PagesHaveEachEntryOnceNewestFirst) {
   EXPECT_EQ(Admin().GetBalance(then)->balance().total().nano_units(), 0);
 }
 
+TEST_F(AccountsTest, ACallerThatGoesIsNotMissed) {
+  for (int i = 0; i < 100; ++i) {
+    client::CallOptions hasty;
+    hasty.deadline = Millis(i % 3);
+    (void)Admin().TopUp(Payment("receipt-" + std::to_string(i), 1), hasty);
+    (void)Admin().VerifyLedger(hasty);
+  }
+  // Whoever has no answer asks again.
+  for (int i = 0; i < 100; ++i) {
+    ASSERT_TRUE(Admin().TopUp(Payment("receipt-" + std::to_string(i), 1)).ok());
+  }
+  EXPECT_EQ(BalanceOf("acme").cash().nano_units(), 100 * kUnit);
+  EXPECT_EQ(Admin().VerifyLedger()->findings_size(), 0);
+}
+
 TEST_F(AccountsTest, TheCommandsShowAndPay) {
   const Ended paid = RunCommand({"topup", "acme", "12.5", "--reference", "receipt-1"});
   EXPECT_EQ(paid.code, 0) << paid.errors;
