@@ -38,6 +38,7 @@ billing::LedgerClient::Terms TermsOf(const config::Config& config) {
     terms.plan.bonus_lifetime = billing.plan.bonus_lifetime;
   }
   terms.low_balance = billing.low_balance;
+  terms.dead_after = billing.dead_after;
   for (const config::Tenant& tenant : config.tenants) terms.tenants.push_back(tenant.name);
   return terms;
 }

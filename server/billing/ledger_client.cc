@@ -16,8 +16,8 @@ using telemetry::HoldResult;
 
 // Every so often this process says that it lives, and the ledger is looked at.
 constexpr absl::Duration kTick = absl::Seconds(5);
-// A process that was not heard of for so long is dead.
-constexpr absl::Duration kDeadAfter = absl::Minutes(1);
+// ... and so many times before others take it for dead.
+constexpr int kTicksBeforeDead = 4;
 constexpr int64_t kTicksPerSweep = 12;  // of bonus that has expired
 constexpr int kRecoverMax = 500;        // calls, in one transaction
 
@@ -41,7 +41,7 @@ void SayChange(bool writable, const absl::Status& status) {
   if (writable) {
     base::Log(base::LogLevel::kInfo, "the ledger takes writes again");
   } else {
-    base::Log(base::LogLevel::kError, "the ledger takes no writes: metered calls are refused",
+    base::Log(base::LogLevel::kWarning, "the ledger takes no writes: metered calls are refused",
               {{"cause", status.ToString()}});
   }
 }
@@ -165,11 +165,7 @@ LedgerClient::LedgerClient(Options options, Terms terms)
 LedgerClient::~LedgerClient() { Stop(); }
 
 absl::Status LedgerClient::Prepare(Database& database) {
-  Terms terms;
-  {
-    base::MutexLock lock(mu_);
-    terms = terms_;
-  }
+  const Terms current = terms();
   const absl::Time now = options_.clock->Now();
   absl::Status currency;
   absl::Status status = database.Transact([&] {
@@ -177,7 +173,9 @@ absl::Status LedgerClient::Prepare(Database& database) {
     currency = ledger.CheckCurrency(options_.currency);
     if (!currency.ok()) return;
     ledger.SeeOwner(options_.owner, ledger.Now(now));
-    for (const std::string& tenant : terms.tenants) ledger.OpenAccount(tenant, terms.plan, now);
+    for (const std::string& tenant : current.tenants) {
+      ledger.OpenAccount(tenant, current.plan, now);
+    }
   });
   status.Update(currency);
   return status;
@@ -237,28 +235,26 @@ void LedgerClient::Stop() {
   if (reader_ != nullptr) reader_->Stop();
 }
 
-void LedgerClient::SetTerms(Terms terms) {
+void LedgerClient::SetTerms(Terms next) {
   {
     base::MutexLock lock(mu_);
-    terms_ = std::move(terms);
+    terms_ = std::move(next);
   }
   const absl::Time now = options_.clock->Now();
   SubmitHere([this, now](Ledger& ledger) {
-    Terms current;
-    {
-      base::MutexLock lock(mu_);
-      current = terms_;
-    }
+    const Terms current = terms();
     for (const std::string& tenant : current.tenants) {
       ledger.OpenAccount(tenant, current.plan, now);
     }
   });
 }
 
-Plan LedgerClient::plan() const {
+LedgerClient::Terms LedgerClient::terms() const {
   base::MutexLock lock(mu_);
-  return terms_.plan;
+  return terms_;
 }
+
+Plan LedgerClient::plan() const { return terms().plan; }
 
 bool LedgerClient::writable() const { return writer_->writable(); }
 
@@ -302,7 +298,7 @@ void LedgerClient::SubmitHere(LedgerWork work) {
 }
 
 void LedgerClient::Tick() {
-  tick_->Arm(kTick);
+  tick_->Arm(std::min(kTick, terms().dead_after / kTicksBeforeDead));
   stats_.writable.Set(writable() ? 1 : 0);
   stats_.outbox.Set(static_cast<int64_t>(writer_->kept()));
   Recover(/*all_others=*/false);
@@ -326,7 +322,7 @@ void LedgerClient::Recover(bool all_others) {
         const absl::Time shared = ledger.Now(now);
         if (all_others) ledger.ForgetOwners();
         ledger.SeeOwner(options_.owner, shared);
-        *ended = ledger.RecoverCalls(shared - kDeadAfter, now, kRecoverMax);
+        *ended = ledger.RecoverCalls(shared - terms().dead_after, now, kRecoverMax);
       },
       [this, ended](const absl::Status& status) {
         if (!status.ok() || *ended == 0) return;
@@ -344,11 +340,7 @@ void LedgerClient::Look() {
     int64_t low = 0;
   };
   auto seen = std::make_shared<Seen>();
-  int64_t low_balance = 0;
-  {
-    base::MutexLock lock(mu_);
-    low_balance = terms_.low_balance;
-  }
+  const int64_t low_balance = terms().low_balance;
   reader_->Submit(std::make_unique<Function>(
       "",
       [seen, low_balance](Ledger& ledger) {

@@ -38,6 +38,7 @@ class LedgerClient final : public LedgerStore {
     Plan plan;
     std::vector<std::string> tenants;  // each has an account, made where there is none
     int64_t low_balance = 0;
+    absl::Duration dead_after = absl::Minutes(1);  // a process that was not heard of for so long
   };
 
   // Opens the database, makes the accounts and ends the calls that a process before this one has
@@ -46,7 +47,7 @@ class LedgerClient final : public LedgerStore {
   static absl::StatusOr<std::unique_ptr<LedgerClient>> Start(Options options, Terms terms);
   ~LedgerClient() override;  // as Stop()
 
-  void SetTerms(Terms terms);
+  void SetTerms(Terms next);
 
   const std::string& owner() const override { return options_.owner; }
   bool writable() const override;
@@ -62,6 +63,7 @@ class LedgerClient final : public LedgerStore {
   using Done = std::function<void(const absl::Status&)>;
   void Write(const std::string& tenant, LedgerWork work, base::EventLoop& loop, Done done);
   void Read(LedgerWork work, base::EventLoop& loop, Done done);
+  Terms terms() const;
   Plan plan() const;
 
   // Writes what was given, as far as the database takes it.

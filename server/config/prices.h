@@ -65,6 +65,8 @@ struct Billing {
   std::string data_dir;
   Plan plan;
   int64_t low_balance = 0;  // tenants with less are counted in the metrics; 0 to kAmountMax
+  // A replica that was not heard of for so long is dead: its holds are ended. 1 s to 1 h.
+  absl::Duration dead_after = absl::Minutes(1);
   bool has_ledger() const { return !database.empty() || !data_dir.empty(); }
 
   base::Currency currency = base::Currency::kCny;  // what tenants are charged in

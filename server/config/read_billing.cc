@@ -140,6 +140,7 @@ void ReadBilling(const YamlEntry& section, Context& context, Draft& draft) {
   billing.unpriced = unpriced.value_or(billing.unpriced);
   ReadLedger(fields, draft, &billing);
   if (const YamlEntry* plan = fields.Get("plan")) ReadPlan(*plan, context, &billing.plan);
+  fields.Duration("dead_after", &billing.dead_after, absl::Seconds(1), absl::Hours(1));
   fields.Decimal("low_balance", &billing.low_balance, kMoneyDigits, kAmountMax);
   fields.Finish();
   draft.rates_complete = context.errors.count() == errors_before;

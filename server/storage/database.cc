@@ -135,6 +135,9 @@ absl::Status Database::PrepareSqlite(bool read_only) {
 }
 
 void Database::PreparePostgres(bool read_only) {
+  // What libpq would write to standard error comes as an error, too.
+  auto* backend = static_cast<soci::postgresql_session_backend*>(session_->get_backend());
+  PQsetNoticeProcessor(backend->conn_, [](void*, const char*) {}, nullptr);
   *session_ << "SET client_min_messages = warning";
   // A replica that hangs in a transaction must not keep a tenant's account locked for ever.
   *session_ << "SET idle_in_transaction_session_timeout = '10s'";
