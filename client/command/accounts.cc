@@ -183,7 +183,7 @@ class Run {
     if (line_.form == OutputForm::kCsv) {
       ExitCode code = WriteForeign(TransfersCsvHead());
       if (code != kExitOk) return code;
-      code = EachTransfer(request, line_.limit, [this](std::vector<v1::Transfer> page) {
+      code = EachTransfer(request, line_.limit, [this](const std::vector<v1::Transfer>& page) {
         return WriteForeign(TransfersCsv(page));
       });
       EndProgress();
@@ -206,7 +206,7 @@ class Run {
       ExitCode code = WriteForeign(UsageCsvHead());
       if (code != kExitOk) return code;
       code = EachUsage(
-          [this](std::vector<v1::UsageRow> page) { return WriteForeign(UsageCsv(page)); });
+          [this](const std::vector<v1::UsageRow>& page) { return WriteForeign(UsageCsv(page)); });
       EndProgress();
       return code;
     }

@@ -81,6 +81,7 @@ std::string TransfersTable(const std::vector<v1::Transfer>& transfers, bool all_
                            bool color) {
   if (transfers.empty()) return "no entries\n";
   std::vector<std::int64_t> nanos;
+  nanos.reserve(transfers.size());
   for (const v1::Transfer& transfer : transfers) nanos.push_back(transfer.amount().nano_units());
   const std::vector<std::string> amounts = FormatAmounts(nanos);
   std::vector<std::vector<Cell>> rows;

@@ -82,8 +82,8 @@ class Page {
             const std::string& attributes) {
     html_ += "<tr" + attributes + ">";
     for (std::size_t i = 0; i < cells.size(); ++i) {
-      html_ += "<" + tag + (i < text_columns_ ? ">" : " class=\"n\">") + Escaped(cells[i]) + "</" +
-               tag + ">";
+      html_.append("<").append(tag).append(i < text_columns_ ? ">" : " class=\"n\">");
+      html_.append(Escaped(cells[i])).append("</").append(tag).append(">");
     }
     html_ += "</tr>";
   }
