@@ -4,7 +4,7 @@ import os
 import time
 
 from harness import arms as arms_of
-from harness import failover, micro, tenants
+from harness import failover, micro, money, tenants
 from harness.asked import CPU_CALL, marker, stream_marker
 from harness.rounds import Figure, LoadError, dig
 from harness.rows import PROVIDER_LIMIT, Row
@@ -311,7 +311,7 @@ def refusals(bench):
 SCENARIOS = {"S1": unary_latency, "S2": unary_cost, "S3": unary_cost, "S4": streams,
              "S5": chunk_cost, "S6": idle_memory, "S7": (unary_cost, chunk_cost),
              "S8": micro.decision, "S9": refusals, "S12": tenants.growth,
-             "S13": failover.failing_providers}
+             "S13": failover.failing_providers, "S14": money.ledger}
 
 
 def chosen(names):

@@ -1,14 +1,16 @@
 // The ledger in the database: every way in which money moves, each inside a transaction of the
 // caller's (storage::Database::Transact, or a storage::Work).
 //
-// Holds and charges are guarded statements: a balance is tested and taken in one step, and its
-// constraints refuse what must never be true. Each can be run again after a commit that may or may
-// not have happened: it finds what it has written and answers the same.
+// A balance is tested and taken under the lock of its row, which a transaction takes once and
+// writes once, however many calls of the tenant it has; the row's constraints refuse what must
+// never be true. Each change can be run again after a commit that may or may not have happened: it
+// finds what it has written and answers the same.
 //
 // Statements are prepared once for each connection. Members throw soci::soci_error. Thread-safety:
 // as its Database.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -76,23 +78,37 @@ class Ledger : public storage::Attachment {
  private:
   struct Statements;
   struct Row;
+  // What the transaction has read of an account, with its row locked, and not yet written.
+  struct Account {
+    Balance balance;
+    bool changed = false;
+    // The oldest grant with something left.
+    int64_t grant = 0;  // 0: not looked up
+    int64_t grant_left = 0;
+    bool grant_changed = false;
+  };
 
-  // REQUIRES: nothing but reads of this transaction went before.
-  std::optional<Balance> LockBalance(const std::string& tenant);
-  std::optional<Balance> TakeHold(const std::string& tenant, int64_t nano);
-  HoldReply Repeated(const HoldRequest& request, Balance balance);
-  EndReply EndOpen(const CallEnd& end, bool recovered);
-  // Takes `nano` from bonus, oldest grants first, then from cash, into `credit`.
-  void Spend(const std::string& tenant, const std::string& kind, int64_t nano,
-             const std::string& credit, const std::string& request_id, absl::Time at,
-             Balance* balance);
+  void BeginTransaction() override { accounts_.clear(); }
+  void BeforeCommit() override;
+
+  // Null: there is none. Valid until the transaction ends.
+  Account* Touch(const std::string& tenant);
+  void Flush(const std::string& tenant, Account* account);
+  void FlushGrant(Account* account);
+  HoldReply Repeated(const HoldRequest& request, Account* account);
+  // Nothing: it is not open, or not this one's, or `held` is not what is held for it.
+  std::optional<EndReply> EndOpen(const CallEnd& end, int64_t held, bool recovered,
+                                  Account* account);
+  // Takes `nano` from bonus, oldest grants first, then from cash, to revenue.
+  void Charge(const CallEnd& end, int64_t nano, Account* account);
   void Grant(const std::string& tenant, int64_t nano, const std::string& kind,
              const std::string& reference, const std::string& actor, const Plan& plan,
-             absl::Time at);
+             absl::Time at, Account* account);
   void Write(const Row& row);
 
   storage::Database& database_;
   std::unique_ptr<Statements> statements_;
+  std::map<std::string, Account> accounts_;  // of the transaction; in the order of their writing
 };
 
 }  // namespace pingti::billing

@@ -50,12 +50,14 @@ bool Ledger::OpenAccount(const std::string& tenant, const Plan& plan, absl::Time
                             use(tenant, "tenant"), use(at, "at"));
   if (Statements::Change(insert) == 0) return false;
   if (plan.newcomer_bonus > 0) {
-    Grant(tenant, plan.newcomer_bonus, "newcomer", "newcomer", "plan", plan, now);
+    Grant(tenant, plan.newcomer_bonus, "newcomer", "newcomer", "plan", plan, now, Touch(tenant));
   }
   return true;
 }
 
 std::optional<Balance> Ledger::GetBalance(const std::string& tenant) {
+  const auto known = accounts_.find(tenant);
+  if (known != accounts_.end()) return known->second.balance;
   Balance balance;
   soci::session& sql = database_.session();
   sql << "SELECT cash, bonus, held FROM accounts WHERE tenant = :tenant", into(balance.cash),
@@ -66,7 +68,7 @@ std::optional<Balance> Ledger::GetBalance(const std::string& tenant) {
 
 void Ledger::Grant(const std::string& tenant, int64_t nano, const std::string& kind,
                    const std::string& reference, const std::string& actor, const Plan& plan,
-                   absl::Time at) {
+                   absl::Time at, Account* account) {
   const int64_t created = Micros(at);
   const bool expires = plan.bonus_lifetime < absl::InfiniteDuration();
   const int64_t expires_at = expires ? Micros(at + plan.bonus_lifetime) : 0;
@@ -88,17 +90,14 @@ void Ledger::Grant(const std::string& tenant, int64_t nano, const std::string& k
          .grant_id = id,
          .reference = reference,
          .actor = actor});
-  statements_->tenant = tenant;
-  statements_->nano = 0;
-  statements_->cash = 0;
-  statements_->bonus = -nano;
-  Statements::Change(statements_->settle);
+  account->balance.bonus += nano;
+  account->changed = true;
 }
 
 TopUpReply Ledger::Add(const TopUp& top_up, const Plan& plan) {
   PINGTI_CHECK(top_up.nano > 0 && !top_up.reference.empty(), "checked by who asks");
-  std::optional<Balance> balance = LockBalance(top_up.tenant);
-  if (!balance) return {.verdict = TopUpReply::Verdict::kNoAccount};
+  Account* account = Touch(top_up.tenant);
+  if (account == nullptr) return {.verdict = TopUpReply::Verdict::kNoAccount};
   // The account is locked, so nobody else writes the same reference meanwhile.
   int64_t before = 0;
   int64_t bonus_before = 0;
@@ -113,7 +112,7 @@ TopUpReply Ledger::Add(const TopUp& top_up, const Plan& plan) {
     return {.verdict = before == top_up.nano ? TopUpReply::Verdict::kDoneBefore
                                              : TopUpReply::Verdict::kOtherAmount,
             .bonus = bonus_before,
-            .balance = *balance};
+            .balance = account->balance};
   }
   Write({.tenant = top_up.tenant,
          .kind = "top-up",
@@ -124,23 +123,21 @@ TopUpReply Ledger::Add(const TopUp& top_up, const Plan& plan) {
          .reference = top_up.reference,
          .reason = top_up.reason,
          .actor = top_up.actor});
-  Statements& s = *statements_;
-  s.tenant = top_up.tenant;
-  s.nano = s.bonus = 0;
-  s.cash = -top_up.nano;
-  Statements::Change(s.settle);
+  account->balance.cash += top_up.nano;
+  account->changed = true;
   // Rounded down: the plan gives no more than its share.
   const int64_t bonus = static_cast<int64_t>(absl::int128(top_up.nano) * plan.bonus_percent / 100);
   if (bonus > 0) {
-    Grant(top_up.tenant, bonus, "bonus", top_up.reference, "plan", plan, top_up.at);
+    Grant(top_up.tenant, bonus, "bonus", top_up.reference, "plan", plan, top_up.at, account);
   }
-  return {.bonus = bonus, .balance = *LockBalance(top_up.tenant)};
+  return {.bonus = bonus, .balance = account->balance};
 }
 
 TopUpReply Ledger::Adjust(const Adjustment& adjustment) {
   PINGTI_CHECK(adjustment.nano != 0 && !adjustment.reference.empty(), "checked by who asks");
-  std::optional<Balance> balance = LockBalance(adjustment.tenant);
-  if (!balance) return {.verdict = TopUpReply::Verdict::kNoAccount};
+  Account* account = Touch(adjustment.tenant);
+  if (account == nullptr) return {.verdict = TopUpReply::Verdict::kNoAccount};
+  Balance& balance = account->balance;
   const std::string kind = adjustment.refund ? "refund" : "adjustment";
   int64_t before = 0;
   database_.session() << "SELECT COALESCE(SUM(CASE WHEN credit = 'cash' THEN amount ELSE -amount "
@@ -151,10 +148,10 @@ TopUpReply Ledger::Adjust(const Adjustment& adjustment) {
   if (before != 0) {
     return {.verdict = before == adjustment.nano ? TopUpReply::Verdict::kDoneBefore
                                                  : TopUpReply::Verdict::kOtherAmount,
-            .balance = *balance};
+            .balance = balance};
   }
-  if (adjustment.nano < 0 && std::min(balance->cash, balance->available()) < -adjustment.nano) {
-    return {.verdict = TopUpReply::Verdict::kTooLittle, .balance = *balance};
+  if (adjustment.nano < 0 && std::min(balance.cash, balance.available()) < -adjustment.nano) {
+    return {.verdict = TopUpReply::Verdict::kTooLittle, .balance = balance};
   }
   const std::string other = adjustment.refund ? kRefunds : kAdjustments;
   const bool gives = adjustment.nano > 0;
@@ -167,12 +164,9 @@ TopUpReply Ledger::Adjust(const Adjustment& adjustment) {
          .reference = adjustment.reference,
          .reason = adjustment.reason,
          .actor = adjustment.actor});
-  Statements& s = *statements_;
-  s.tenant = adjustment.tenant;
-  s.nano = s.bonus = 0;
-  s.cash = -adjustment.nano;
-  Statements::Change(s.settle);
-  return {.balance = *LockBalance(adjustment.tenant)};
+  balance.cash += adjustment.nano;
+  account->changed = true;
+  return {.balance = balance};
 }
 
 int64_t Ledger::ExpireBonus(absl::Time now) {
@@ -193,15 +187,18 @@ int64_t Ledger::ExpireBonus(absl::Time now) {
   }
   int64_t sum = 0;
   for (const Due& one : due) {
-    const std::optional<Balance> balance = LockBalance(one.tenant);
+    Account* account = Touch(one.tenant);
+    if (account == nullptr) continue;
+    FlushGrant(account);
+    account->grant = 0;
     int64_t remaining = 0;
     database_.session() << "SELECT remaining FROM grants WHERE id = :id", into(remaining),
         use(one.id, "id");
     // What calls hold now may still be spent; the rest goes with a later sweep.
-    const int64_t nano = std::min(remaining, balance->available());
+    const int64_t nano = std::min(remaining, account->balance.available());
     if (nano <= 0) continue;
     Statements& s = *statements_;
-    s.nano = nano;
+    s.nano = remaining - nano;
     s.grant_id = one.id;
     Statements::Change(s.use_grant);
     Write({.tenant = one.tenant,
@@ -211,10 +208,8 @@ int64_t Ledger::ExpireBonus(absl::Time now) {
            .nano = nano,
            .at = Micros(now),
            .grant_id = one.id});
-    s.tenant = one.tenant;
-    s.nano = s.cash = 0;
-    s.bonus = nano;
-    Statements::Change(s.settle);
+    account->balance.bonus -= nano;
+    account->changed = true;
     sum += nano;
   }
   return sum;

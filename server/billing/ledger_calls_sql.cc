@@ -25,49 +25,66 @@ std::string SourceName(model::UsageSource source) {
 
 }  // namespace
 
-std::optional<Balance> Ledger::LockBalance(const std::string& tenant) {
+Ledger::Account* Ledger::Touch(const std::string& tenant) {
+  const auto known = accounts_.find(tenant);
+  if (known != accounts_.end()) return &known->second;
   Statements& s = *statements_;
   s.tenant = tenant;
-  if (!Statements::Run(s.lock_balance)) return std::nullopt;
-  return s.balance;
+  if (!Statements::Run(s.lock_balance)) return nullptr;
+  Account& account = accounts_[tenant];
+  account.balance = s.balance;
+  return &account;
 }
 
-std::optional<Balance> Ledger::TakeHold(const std::string& tenant, int64_t nano) {
+void Ledger::BeforeCommit() {
+  for (auto& [tenant, account] : accounts_) Flush(tenant, &account);
+}
+
+void Ledger::Flush(const std::string& tenant, Account* account) {
+  FlushGrant(account);
+  if (!std::exchange(account->changed, false)) return;
   Statements& s = *statements_;
   s.tenant = tenant;
-  s.nano = nano;
-  if (!Statements::Run(s.take_hold)) return std::nullopt;
-  return s.balance;
+  s.balance = account->balance;
+  Statements::Change(s.set_balance);
+}
+
+void Ledger::FlushGrant(Account* account) {
+  if (!std::exchange(account->grant_changed, false)) return;
+  Statements& s = *statements_;
+  s.grant_id = account->grant;
+  s.nano = account->grant_left;
+  Statements::Change(s.use_grant);
 }
 
 HoldReply Ledger::Hold(const HoldRequest& request) {
   PINGTI_CHECK(request.nano >= 0, "a hold is what a call may cost");
   Statements& s = *statements_;
-  const std::optional<Balance> taken = TakeHold(request.tenant, request.nano);
-  if (!taken) {
-    const std::optional<Balance> now = LockBalance(request.tenant);
-    if (!now) return {.verdict = HoldVerdict::kNoAccount};
+  Account* account = Touch(request.tenant);
+  if (account == nullptr) return {.verdict = HoldVerdict::kNoAccount};
+  s.tenant = request.tenant;
+  s.request_id = request.request_id;
+  if (account->balance.available() < request.nano) {
     // A repeat of what was committed already finds its own hold in the way.
-    s.request_id = request.request_id;
-    if (Statements::Run(s.find_call)) return Repeated(request, *now);
-    return {.verdict = HoldVerdict::kBalanceTooLow, .balance = *now};
+    if (Statements::Run(s.find_call)) return Repeated(request, account);
+    return {.verdict = HoldVerdict::kBalanceTooLow, .balance = account->balance};
   }
   s.hold = request;
+  s.nano = request.nano;
   s.token = static_cast<int64_t>(request.token);
   s.at = Micros(request.at);
-  if (Statements::Change(s.insert_call) == 1) return {.balance = *taken};
-  // Somebody had the id: what was taken goes back, and what is found there decides.
-  s.cash = s.bonus = 0;
-  Statements::Change(s.settle);
-  Balance before = *taken;
-  before.held -= request.nano;
-  s.request_id = request.request_id;
-  PINGTI_CHECK(Statements::Run(s.find_call), "it was in the way");
-  return Repeated(request, before);
+  if (Statements::Change(s.insert_call) == 0) {
+    PINGTI_CHECK(Statements::Run(s.find_call), "it was in the way");
+    return Repeated(request, account);
+  }
+  account->balance.held += request.nano;
+  account->changed = true;
+  return {.balance = account->balance};
 }
 
-HoldReply Ledger::Repeated(const HoldRequest& request, Balance balance) {
+HoldReply Ledger::Repeated(const HoldRequest& request, Account* account) {
   Statements& s = *statements_;
+  const Balance& balance = account->balance;
   if (s.found_token == static_cast<int64_t>(request.token) && s.found_state == "open") {
     return {.balance = balance};
   }
@@ -78,22 +95,31 @@ HoldReply Ledger::Repeated(const HoldRequest& request, Balance balance) {
     return {.verdict = HoldVerdict::kIdInUse, .balance = balance, .charged = s.found_charged};
   }
   // It was charged nothing: the caller may have it served now.
-  const std::optional<Balance> taken = TakeHold(request.tenant, request.nano);
-  if (!taken) return {.verdict = HoldVerdict::kBalanceTooLow, .balance = balance};
+  if (balance.available() < request.nano) {
+    return {.verdict = HoldVerdict::kBalanceTooLow, .balance = balance};
+  }
   s.hold = request;
+  s.nano = request.nano;
   s.token = static_cast<int64_t>(request.token);
   s.at = Micros(request.at);
   PINGTI_CHECK(Statements::Change(s.reopen_call) == 1, "the account's row is locked");
-  return {.balance = *taken};
+  account->balance.held += request.nano;
+  account->changed = true;
+  return {.balance = balance};
 }
 
 bool Ledger::GrowHold(const std::string& tenant, const std::string& request_id, int64_t nano) {
   Statements& s = *statements_;
-  if (!LockBalance(tenant)) return false;
+  Account* account = Touch(tenant);
+  if (account == nullptr) return false;
+  s.tenant = tenant;
   s.request_id = request_id;
   if (!Statements::Run(s.find_call) || s.found_state != "open") return false;
-  if (s.found_held >= nano) return true;
-  if (!TakeHold(tenant, nano - s.found_held)) return false;
+  const int64_t more = nano - s.found_held;
+  if (more <= 0) return true;
+  if (account->balance.available() < more) return false;
+  account->balance.held += more;
+  account->changed = true;
   s.nano = nano;
   return Statements::Change(s.set_held) == 1;
 }
@@ -111,28 +137,32 @@ void Ledger::NoteDelivered(const CallEnd& so_far) {
 
 EndReply Ledger::End(const CallEnd& end) {
   Statements& s = *statements_;
-  const std::optional<Balance> balance = LockBalance(end.tenant);
-  if (!balance) return {.late = true};
+  Account* account = Touch(end.tenant);
+  if (account == nullptr) return {.late = true};
+  if (end.held >= 0) {
+    if (auto reply = EndOpen(end, end.held, /*recovered=*/false, account)) return *reply;
+  }
+  s.tenant = end.tenant;
   s.request_id = end.request_id;
   const bool found = Statements::Run(s.find_call);
   if (!found || s.found_token != static_cast<int64_t>(end.token)) {
-    return {.late = true, .balance = *balance};
+    return {.late = true, .balance = account->balance};
   }
   if (s.found_state != "open") {
-    return {.late = s.found_recovered != 0, .charged = s.found_charged, .balance = *balance};
+    return {
+        .late = s.found_recovered != 0, .charged = s.found_charged, .balance = account->balance};
   }
-  return EndOpen(end, /*recovered=*/false);
+  const auto reply = EndOpen(end, s.found_held, /*recovered=*/false, account);
+  PINGTI_CHECK(reply.has_value(), "it was found under the account's lock");
+  return *reply;
 }
 
-// REQUIRES: its account is locked, and s.balance and s.found_held are what is there.
-EndReply Ledger::EndOpen(const CallEnd& end, bool recovered) {
+std::optional<EndReply> Ledger::EndOpen(const CallEnd& end, int64_t held, bool recovered,
+                                        Account* account) {
   Statements& s = *statements_;
-  Balance balance = s.balance;
-  const int64_t held = s.found_held;
   const int64_t cost = end.post ? end.cost : 0;
   // What others hold is theirs: the tenant pays from its own hold and what is free.
-  balance.held -= held;
-  const int64_t charged = std::min(cost, balance.available());
+  const int64_t charged = std::min(cost, account->balance.available() + held);
   s.end = end;
   s.end.cost = cost;
   s.state = end.post ? "posted" : "voided";
@@ -145,9 +175,12 @@ EndReply Ledger::EndOpen(const CallEnd& end, bool recovered) {
   s.cached = end.usage.cached_input_tokens;
   s.output = end.usage.output_tokens;
   s.usage_source = SourceName(end.usage.source);
-  PINGTI_CHECK(Statements::Change(s.end_call) == 1, "it was found under the account's lock");
-  const Balance before = balance;
-  Spend(end.tenant, "charge", charged, kRevenue, end.request_id, end.at, &balance);
+  s.token = static_cast<int64_t>(end.token);
+  s.held = held;
+  if (Statements::Change(s.end_call) == 0) return std::nullopt;
+  account->balance.held -= held;
+  account->changed = true;
+  Charge(end, charged, account);
   if (charged < cost) {
     Write({.tenant = end.tenant,
            .kind = "charge",
@@ -157,41 +190,39 @@ EndReply Ledger::EndOpen(const CallEnd& end, bool recovered) {
            .at = Micros(end.at),
            .request_id = end.request_id});
   }
-  s.tenant = end.tenant;
-  s.nano = held;
-  s.cash = before.cash - balance.cash;
-  s.bonus = before.bonus - balance.bonus;
-  Statements::Change(s.settle);
-  return {.charged = charged, .held = held, .balance = balance};
+  return EndReply{.charged = charged, .held = held, .balance = account->balance};
 }
 
-void Ledger::Spend(const std::string& tenant, const std::string& kind, int64_t nano,
-                   const std::string& credit, const std::string& request_id, absl::Time at,
-                   Balance* balance) {
+void Ledger::Charge(const CallEnd& end, int64_t nano, Account* account) {
   Statements& s = *statements_;
-  Row row{.tenant = tenant,
-          .kind = kind,
+  Row row{.tenant = end.tenant,
+          .kind = "charge",
           .debit = kBonus,
-          .credit = credit,
-          .at = Micros(at),
-          .request_id = request_id};
-  int64_t left = nano;
-  while (left > 0 && balance->bonus > 0) {
-    s.tenant = tenant;
-    PINGTI_CHECK(Statements::Run(s.next_grant), "bonus is what is left of grants");
-    row.nano = s.nano = std::min(left, s.found_remaining);
-    row.grant_id = s.grant_id;
-    Statements::Change(s.use_grant);
+          .credit = kRevenue,
+          .at = Micros(end.at),
+          .request_id = end.request_id};
+  while (nano > 0 && account->balance.bonus > 0) {
+    if (account->grant == 0 || account->grant_left == 0) {
+      FlushGrant(account);
+      s.tenant = end.tenant;
+      PINGTI_CHECK(Statements::Run(s.next_grant), "bonus is what is left of grants");
+      account->grant = s.grant_id;
+      account->grant_left = s.found_remaining;
+    }
+    row.nano = std::min(nano, account->grant_left);
+    row.grant_id = account->grant;
     Write(row);
-    balance->bonus -= row.nano;
-    left -= row.nano;
+    account->grant_left -= row.nano;
+    account->grant_changed = true;
+    account->balance.bonus -= row.nano;
+    nano -= row.nano;
   }
-  if (left == 0) return;
+  if (nano == 0) return;
   row.debit = kCash;
-  row.nano = left;
+  row.nano = nano;
   row.grant_id = 0;
   Write(row);
-  balance->cash -= left;
+  account->balance.cash -= nano;
 }
 
 void Ledger::Write(const Row& row) {
@@ -236,14 +267,12 @@ int64_t Ledger::RecoverCalls(absl::Time dead_before, absl::Time now, int max) {
   int64_t ended = 0;
   for (const CallEnd& call : dead) {
     // Another replica may be at the same.
-    if (!LockBalance(call.tenant)) continue;
+    Account* account = Touch(call.tenant);
+    if (account == nullptr) continue;
+    statements_->tenant = call.tenant;
     statements_->request_id = call.request_id;
-    if (!Statements::Run(statements_->find_call) || statements_->found_state != "open" ||
-        statements_->found_token != static_cast<int64_t>(call.token)) {
-      continue;
-    }
-    EndOpen(call, /*recovered=*/true);
-    ++ended;
+    if (!Statements::Run(statements_->find_call)) continue;
+    if (EndOpen(call, statements_->found_held, /*recovered=*/true, account)) ++ended;
   }
   return ended;
 }

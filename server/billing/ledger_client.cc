@@ -16,6 +16,8 @@ using telemetry::HoldResult;
 
 // Every so often this process says that it lives, and the ledger is looked at.
 constexpr absl::Duration kTick = absl::Seconds(5);
+// Commits are not more frequent. A provider takes longer than this to answer, so nobody waits.
+constexpr absl::Duration kCommitInterval = absl::Milliseconds(10);
 // ... and so many times before others take it for dead.
 constexpr int kTicksBeforeDead = 4;
 constexpr int64_t kTicksPerSweep = 12;  // of bonus that has expired
@@ -202,6 +204,7 @@ absl::StatusOr<std::unique_ptr<LedgerClient>> LedgerClient::Start(Options option
   storage::StorageThread::Options writer;
   writer.open = [self] { return self->OpenDatabase(); };
   writer.clock = self->options_.clock;
+  writer.interval = kCommitInterval;
   writer.on_change = SayChange;
   writer.on_batch = [&stats](size_t size, absl::Duration took, bool written) {
     stats.batch_size.Observe(static_cast<double>(size));

@@ -45,7 +45,7 @@ struct Ledger::Statements {
   int recovered = 0;
   soci::indicator has_would_have_cost = soci::i_null;
   std::string usage_source;
-  int64_t cash = 0, bonus = 0;
+  int64_t held = 0;
   int64_t grant_id = 0;
   Row row;
   soci::indicator has_request_id = soci::i_null, has_grant = soci::i_null,
@@ -58,14 +58,13 @@ struct Ledger::Statements {
   std::string found_state, found_fingerprint;
 
   soci::statement lock_balance;
-  soci::statement take_hold;
   soci::statement insert_call;
   soci::statement find_call;
   soci::statement reopen_call;
   soci::statement set_held;
   soci::statement note_delivered;
   soci::statement end_call;
-  soci::statement settle;
+  soci::statement set_balance;
   soci::statement next_grant;
   soci::statement use_grant;
   soci::statement insert_transfer;

@@ -13,10 +13,6 @@ std::string LockStatement(storage::Engine engine) {
                       engine == storage::Engine::kPostgres ? " FOR UPDATE" : "");
 }
 
-constexpr char kTakeHold[] =
-    "UPDATE accounts SET held = held + :nano "
-    "WHERE tenant = :tenant AND cash + bonus - held >= :nano "
-    "RETURNING cash, bonus, held";
 constexpr char kInsertCall[] =
     "INSERT INTO calls (tenant, request_id, state, token, fingerprint, owner, "
     "key_id, model, held, opened_at) VALUES (:tenant, :id, 'open', :token, "
@@ -44,14 +40,14 @@ constexpr char kEndCall[] =
     "upstream_model = :upstream, input_tokens = :input, "
     "cached_input_tokens = :cached, output_tokens = :output, "
     "usage_source = :source, labels = :labels "
-    "WHERE tenant = :tenant AND request_id = :id";
-constexpr char kSettle[] =
-    "UPDATE accounts SET held = held - :nano, cash = cash - :cash, "
-    "bonus = bonus - :bonus WHERE tenant = :tenant";
+    "WHERE tenant = :tenant AND request_id = :id AND state = 'open' AND token = :token "
+    "AND held = :held";
+constexpr char kSetBalance[] =
+    "UPDATE accounts SET cash = :cash, bonus = :bonus, held = :held WHERE tenant = :tenant";
 constexpr char kNextGrant[] =
     "SELECT id, remaining FROM grants WHERE tenant = :tenant AND "
     "remaining > 0 ORDER BY id LIMIT 1";
-constexpr char kUseGrant[] = "UPDATE grants SET remaining = remaining - :nano WHERE id = :id";
+constexpr char kUseGrant[] = "UPDATE grants SET remaining = :nano WHERE id = :id";
 constexpr char kInsertTransfer[] =
     "INSERT INTO transfers (tenant, kind, debit, credit, amount, created_at, "
     "request_id, grant_id, reference, reason, actor) VALUES (:tenant, :kind, :debit, "
@@ -63,8 +59,6 @@ Ledger::Statements::Statements(storage::Database& database)
     : lock_balance((database.session().prepare << LockStatement(database.engine()),
                     into(balance.cash), into(balance.bonus), into(balance.held),
                     use(tenant, "tenant"))),
-      take_hold((database.session().prepare << kTakeHold, into(balance.cash), into(balance.bonus),
-                 into(balance.held), use(nano, "nano"), use(tenant, "tenant"))),
       insert_call((database.session().prepare << kInsertCall, use(hold.tenant, "tenant"),
                    use(hold.request_id, "id"), use(token, "token"),
                    use(hold.fingerprint, "fingerprint"), use(hold.owner, "owner"),
@@ -83,15 +77,16 @@ Ledger::Statements::Statements(storage::Database& database)
                       use(end.upstream_model, "upstream"), use(input, "input"),
                       use(cached, "cached"), use(output, "output"), use(usage_source, "source"),
                       use(end.tenant, "tenant"), use(end.request_id, "id"), use(token, "token"))),
-      end_call(
-          (database.session().prepare << kEndCall, use(state, "state"), use(recovered, "recovered"),
-           use(at, "at"), use(end.result, "result"), use(end.cost, "cost"), use(charged, "charged"),
-           use(would_have_cost, has_would_have_cost, "would"), use(end.price, "price"),
-           use(end.provider, "provider"), use(end.upstream_model, "upstream"), use(input, "input"),
-           use(cached, "cached"), use(output, "output"), use(usage_source, "source"),
-           use(end.labels, "labels"), use(end.tenant, "tenant"), use(end.request_id, "id"))),
-      settle((database.session().prepare << kSettle, use(nano, "nano"), use(cash, "cash"),
-              use(bonus, "bonus"), use(tenant, "tenant"))),
+      end_call((database.session().prepare << kEndCall, use(state, "state"),
+                use(recovered, "recovered"), use(at, "at"), use(end.result, "result"),
+                use(end.cost, "cost"), use(charged, "charged"),
+                use(would_have_cost, has_would_have_cost, "would"), use(end.price, "price"),
+                use(end.provider, "provider"), use(end.upstream_model, "upstream"),
+                use(input, "input"), use(cached, "cached"), use(output, "output"),
+                use(usage_source, "source"), use(end.labels, "labels"), use(end.tenant, "tenant"),
+                use(end.request_id, "id"), use(token, "token"), use(held, "held"))),
+      set_balance((database.session().prepare << kSetBalance, use(balance.cash, "cash"),
+                   use(balance.bonus, "bonus"), use(balance.held, "held"), use(tenant, "tenant"))),
       next_grant((database.session().prepare << kNextGrant, into(grant_id), into(found_remaining),
                   use(tenant, "tenant"))),
       use_grant((database.session().prepare << kUseGrant, use(nano, "nano"), use(grant_id, "id"))),

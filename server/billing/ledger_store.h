@@ -132,6 +132,7 @@ class Hold {
   }
   void End(CallEnd end) {
     Name(&end);
+    end.held = nano_;
     ticket_->signal_ = nullptr;
     const bool was_refused = state() == HoldState::kRefused || state() == HoldState::kFailed;
     ticket_.reset();

@@ -65,6 +65,7 @@ struct CallEnd {
   std::string tenant;
   std::string request_id;
   uint64_t token = 0;
+  int64_t held = -1;  // for it, as far as who ends it knows; below 0: unknown
   bool post = false;  // false: void, nothing is charged
   int64_t cost = 0;
   std::optional<int64_t> would_have_cost;

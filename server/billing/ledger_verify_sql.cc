@@ -59,6 +59,7 @@ constexpr Check kChecks[] = {
 }  // namespace
 
 VerifyReply Ledger::Verify() {
+  BeforeCommit();
   VerifyReply reply;
   soci::session& sql = database_.session();
   sql << "SELECT COUNT(*) FROM accounts", into(reply.accounts);

@@ -79,6 +79,9 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(const DatabaseOptions& 
     if (!locked.ok()) return locked;
   }
   absl::Status prepared;
+  // Each connection is one thread's: SQLite need not lock it. Before its first use in the process.
+  static const int unlocked = sqlite_api::sqlite3_config(SQLITE_CONFIG_MULTITHREAD);
+  static_cast<void>(unlocked);
   try {
     if (options.engine == Engine::kSqlite) {
       database->session_ = std::make_unique<soci::session>(
@@ -125,7 +128,9 @@ absl::Status Database::PrepareSqlite(bool read_only) {
   }
   // The time of a commit is that of one fsync, which a batch shares.
   for (const char* pragma :
-       {"PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "PRAGMA foreign_keys = ON"}) {
+       {"PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "PRAGMA foreign_keys = ON",
+        // Pages that change with every commit are copied into the file more seldom.
+        "PRAGMA wal_autocheckpoint = 4000"}) {
     *session_ << pragma;
   }
   std::string found;
@@ -152,8 +157,10 @@ void Database::PreparePostgres(bool read_only) {
 
 absl::Status Database::Transact(const std::function<void()>& work) {
   try {
+    if (attachment_ != nullptr) attachment_->BeginTransaction();
     session_->begin();
     work();
+    if (attachment_ != nullptr) attachment_->BeforeCommit();
     session_->commit();
     return absl::OkStatus();
   } catch (const soci::soci_error&) {

@@ -35,10 +35,14 @@ struct DatabaseOptions {
   bool read_only = false;
 };
 
-// What belongs to a connection and goes with it: prepared statements.
+// What belongs to a connection and goes with it: prepared statements, and what a transaction has
+// read.
 class Attachment {
  public:
   virtual ~Attachment() = default;
+  // Around each transaction: forget what an earlier one has read; write what was not written yet.
+  virtual void BeginTransaction() = 0;
+  virtual void BeforeCommit() = 0;
 };
 
 class Database {

@@ -17,7 +17,7 @@ constexpr std::string_view kTables1[] = {
     "bonus $INT NOT NULL CHECK (bonus >= 0), "
     "held $INT NOT NULL CHECK (held >= 0), "
     "created_at $INT NOT NULL, "
-    "CHECK (held <= cash + bonus))$STRICT",
+    "CHECK (held <= cash + bonus))$KEYED",
 
     // Bonus that was granted, and what is left of it.
     "CREATE TABLE grants ("
@@ -58,7 +58,7 @@ constexpr std::string_view kTables1[] = {
     "labels TEXT NOT NULL DEFAULT '', "
     "PRIMARY KEY (tenant, request_id), "
     "CHECK ((state = 'open') = (ended_at IS NULL)), "
-    "CHECK (charged <= cost))$STRICT",
+    "CHECK (charged <= cost))$KEYED",
     "CREATE INDEX calls_open ON calls (owner) WHERE state = 'open'",
     "CREATE INDEX calls_in_time ON calls (tenant, opened_at)",
 

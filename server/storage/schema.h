@@ -8,7 +8,8 @@
 
 namespace pingti::storage {
 
-// $INT, $ID and $STRICT in `statements` stand for what the two engines write differently.
+// $INT, $ID, $STRICT and, for tables that are their primary key's index, $KEYED in `statements`
+// stand for what the two engines write differently.
 struct SchemaStep {
   int64_t version;
   std::span<const std::string_view> statements;

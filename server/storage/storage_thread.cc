@@ -27,6 +27,7 @@ StorageThread::StorageThread(Options options, std::unique_ptr<Database> database
       database_(std::move(database)),
       writable_(database_ != nullptr),
       retry_(loop_, [this] { RunBatch(); }),
+      pace_(loop_, [this] { flush_.Run(); }),
       flush_(*this) {
   if (database_ == nullptr) retry_.Arm(options_.retry);
   thread_ = std::thread([this] { loop_.Run(); });
@@ -47,6 +48,7 @@ bool StorageThread::Submit(std::unique_ptr<Work> work) {
 void StorageThread::Stop() {
   if (!thread_.joinable()) return;
   loop_.PostFunction([this] {
+    pace_.Cancel();
     RunBatch();
     stopping_ = true;
     // One more try for what was kept; then it is told.
@@ -58,10 +60,17 @@ void StorageThread::Stop() {
 
 void StorageThread::Gather(Work* work) {
   batch_.emplace_back(work);
-  if (!std::exchange(flush_posted_, true)) loop_.Post(&flush_);
+  if (std::exchange(flush_posted_, true)) return;
+  const base::Instant now = options_.clock->MonotonicNow();
+  if (now < next_batch_) {
+    pace_.Arm(next_batch_ - now);
+  } else {
+    loop_.Post(&flush_);
+  }
 }
 
 void StorageThread::RunBatch() {
+  next_batch_ = options_.clock->MonotonicNow() + options_.interval;
   retry_.Cancel();
   Batch all = std::exchange(kept_, {});
   std::move(batch_.begin(), batch_.end(), std::back_inserter(all));

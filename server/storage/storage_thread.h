@@ -53,6 +53,9 @@ class StorageThread {
     // bounds it.
     int64_t waiting_max = 100'000;
     absl::Duration retry = absl::Seconds(1);
+    // Between the beginnings of two batches: under load more work shares a commit. What comes after
+    // a pause of so long is written at once.
+    absl::Duration interval = absl::ZeroDuration();
     bool read_only = false;  // of a connection that writes nothing
     const base::Clock* clock = &base::SystemClock();
     // Called on the storage thread: after each batch (writes, time, whether it was written as a
@@ -109,6 +112,8 @@ class StorageThread {
   std::atomic<int64_t> waiting_{0};  // work that was given and is not done
   base::EventLoop loop_;
   base::Timer retry_;
+  base::Timer pace_;
+  base::Instant next_batch_;  // not before it
   Flush flush_;
   Batch batch_;
   Batch kept_;  // work that waits for the database
