@@ -10,16 +10,21 @@ namespace pingti::tenancy {
 
 TenantDirectory::TenantDirectory(const config::Config& config) {
   for (size_t tenant = 0; tenant < config.tenants.size(); ++tenant) {
-    for (const config::KeyRecord& record : config.tenants[tenant].keys) {
-      Entry entry{{}, tenant};
-      PINGTI_CHECK(record.sha256.size() == entry.hash.size(), "the configuration checks hashes");
-      std::copy(record.sha256.begin(), record.sha256.end(), entry.hash.begin());
-      by_public_id_.emplace(record.public_id, entry);
-    }
+    for (const config::KeyRecord& record : config.tenants[tenant].keys) Add(record, false, tenant);
+  }
+  for (size_t admin = 0; admin < config.admin_keys.size(); ++admin) {
+    Add(config.admin_keys[admin].record, true, admin);
   }
 }
 
-std::optional<Identity> TenantDirectory::Find(std::string_view key) const {
+void TenantDirectory::Add(const config::KeyRecord& record, bool is_admin, size_t index) {
+  Entry entry{{}, is_admin, index};
+  PINGTI_CHECK(record.sha256.size() == entry.hash.size(), "the configuration checks hashes");
+  std::copy(record.sha256.begin(), record.sha256.end(), entry.hash.begin());
+  by_public_id_.emplace(record.public_id, entry);
+}
+
+std::optional<KeyOwner> TenantDirectory::FindOwner(std::string_view key) const {
   static const Entry kNobody{};
   const auto it = by_public_id_.find(PublicIdOf(key).value_or(std::string_view()));
   const bool known = it != by_public_id_.end();
@@ -27,7 +32,13 @@ std::optional<Identity> TenantDirectory::Find(std::string_view key) const {
   const KeyHash hash = HashKey(key);
   const bool same = CRYPTO_memcmp(hash.data(), entry.hash.data(), hash.size()) == 0;
   if (!known || !same) return std::nullopt;
-  return Identity{entry.tenant, it->first};
+  return KeyOwner{entry.is_admin, entry.index, it->first};
+}
+
+std::optional<Identity> TenantDirectory::Find(std::string_view key) const {
+  const std::optional<KeyOwner> owner = FindOwner(key);
+  if (!owner || owner->is_admin) return std::nullopt;
+  return Identity{owner->index, owner->key_id};
 }
 
 }  // namespace pingti::tenancy

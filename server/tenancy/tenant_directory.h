@@ -11,9 +11,17 @@
 
 namespace pingti::tenancy {
 
+// A tenant, by one of its keys.
 struct Identity {
   size_t tenant = 0;        // index in Config::tenants
   std::string_view key_id;  // public id of the key; lives as long as the directory
+};
+
+// Whose key it is: a tenant's, or an administrator's.
+struct KeyOwner {
+  bool is_admin = false;
+  size_t index = 0;         // in Config::tenants, or in Config::admin_keys
+  std::string_view key_id;  // as in Identity
 };
 
 class TenantDirectory {
@@ -21,17 +29,22 @@ class TenantDirectory {
   explicit TenantDirectory(const config::Config& config);
 
   // The owner of a valid key. Unknown ids and wrong secrets take the same path and time.
+  std::optional<KeyOwner> FindOwner(std::string_view key) const;
+  // The same, of a tenant's key only.
   std::optional<Identity> Find(std::string_view key) const;
 
  private:
   struct Entry {
-    KeyHash hash;
-    size_t tenant;
+    KeyHash hash{};
+    bool is_admin = false;
+    size_t index = 0;
   };
   struct Hash {
     using is_transparent = void;
     size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
   };
+  void Add(const config::KeyRecord& record, bool is_admin, size_t index);
+
   std::unordered_map<std::string, Entry, Hash, std::equal_to<>> by_public_id_;
 };
 
