@@ -38,7 +38,8 @@ Client::Client(ClientOptions options, const std::shared_ptr<grpc::Channel>& chan
     : options_(std::move(options)),
       authorization_(options_.api_key.empty() ? "" : "Bearer " + options_.api_key),
       completion_(v1::Completion::NewStub(channel)),
-      models_(v1::Models::NewStub(channel)) {}
+      models_(v1::Models::NewStub(channel)),
+      accounts_(v1::Accounts::NewStub(channel)) {}
 
 Result<v1::GenerateCompletionResponse> Client::Generate(const v1::CompletionSpec& spec,
                                                         const CallOptions& options) const {
@@ -97,6 +98,46 @@ Result<std::vector<v1::Model>> Client::ListModels(const CallOptions& options) co
     request.set_page_token(response.next_page_token());
   }
   return LocalError(grpc::StatusCode::INTERNAL, "the server's list of models does not end");
+}
+
+template <typename Request, typename Response>
+Result<Response> Client::Ask(grpc::Status (v1::Accounts::StubInterface::*method)(
+                                 grpc::ClientContext*, const Request&, Response*),
+                             const Request& request, const CallOptions& options) const {
+  CallContext context(authorization_, options_.default_deadline, options);
+  Response response;
+  const grpc::Status status = ((*accounts_).*method)(&context.grpc(), request, &response);
+  if (!status.ok()) return ErrorFromStatus(status, RequestIdOf(context.grpc()));
+  return response;
+}
+
+Result<v1::GetBalanceResponse> Client::GetBalance(const v1::GetBalanceRequest& request,
+                                                  const CallOptions& options) const {
+  return Ask(&v1::Accounts::StubInterface::GetBalance, request, options);
+}
+
+Result<v1::TopUpResponse> Client::TopUp(const v1::TopUpRequest& request,
+                                        const CallOptions& options) const {
+  return Ask(&v1::Accounts::StubInterface::TopUp, request, options);
+}
+
+Result<v1::AdjustResponse> Client::Adjust(const v1::AdjustRequest& request,
+                                          const CallOptions& options) const {
+  return Ask(&v1::Accounts::StubInterface::Adjust, request, options);
+}
+
+Result<v1::ListTransfersResponse> Client::ListTransfers(const v1::ListTransfersRequest& request,
+                                                        const CallOptions& options) const {
+  return Ask(&v1::Accounts::StubInterface::ListTransfers, request, options);
+}
+
+Result<v1::ListUsageResponse> Client::ListUsage(const v1::ListUsageRequest& request,
+                                                const CallOptions& options) const {
+  return Ask(&v1::Accounts::StubInterface::ListUsage, request, options);
+}
+
+Result<v1::VerifyLedgerResponse> Client::VerifyLedger(const CallOptions& options) const {
+  return Ask(&v1::Accounts::StubInterface::VerifyLedger, v1::VerifyLedgerRequest(), options);
 }
 
 }  // namespace pingti::client

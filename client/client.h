@@ -1,4 +1,4 @@
-// A client of a Pingti server: completions, models, quota.
+// A client of a Pingti server: completions, models, quota, accounts.
 //
 //   auto client = pingti::client::Client::Create({.target = "127.0.0.1:50051", .api_key = key});
 //   pingti::v1::CompletionSpec spec = ...;
@@ -24,6 +24,7 @@
 #include "client/options.h"
 #include "client/result.h"
 #include "client/stream.h"
+#include "pingti/v1/accounts_service.grpc.pb.h"
 #include "pingti/v1/completion_service.grpc.pb.h"
 #include "pingti/v1/models_service.grpc.pb.h"
 
@@ -54,13 +55,35 @@ class Client {
   // server whose pages do not end.
   Result<std::vector<v1::Model>> ListModels(const CallOptions& options = {}) const;
 
+  // The methods of pingti.v1.Accounts, one call each; accounts_service.proto says what a tenant's
+  // key may do and what takes an administrator's. A list is one page.
+  Result<v1::GetBalanceResponse> GetBalance(const v1::GetBalanceRequest& request,
+                                            const CallOptions& options = {}) const;
+  Result<v1::TopUpResponse> TopUp(const v1::TopUpRequest& request,
+                                  const CallOptions& options = {}) const;
+  Result<v1::AdjustResponse> Adjust(const v1::AdjustRequest& request,
+                                    const CallOptions& options = {}) const;
+  Result<v1::ListTransfersResponse> ListTransfers(const v1::ListTransfersRequest& request,
+                                                  const CallOptions& options = {}) const;
+  Result<v1::ListUsageResponse> ListUsage(const v1::ListUsageRequest& request,
+                                          const CallOptions& options = {}) const;
+  Result<v1::VerifyLedgerResponse> VerifyLedger(const CallOptions& options = {}) const;
+
  private:
   Client(ClientOptions options, const std::shared_ptr<grpc::Channel>& channel);
+
+  // One call of Accounts.
+  template <typename Request, typename Response>
+  Result<Response> Ask(grpc::Status (v1::Accounts::StubInterface::*method)(grpc::ClientContext*,
+                                                                           const Request&,
+                                                                           Response*),
+                       const Request& request, const CallOptions& options) const;
 
   ClientOptions options_;
   std::string authorization_;
   std::shared_ptr<v1::Completion::StubInterface> completion_;
   std::shared_ptr<v1::Models::StubInterface> models_;
+  std::shared_ptr<v1::Accounts::StubInterface> accounts_;
 };
 
 }  // namespace pingti::client

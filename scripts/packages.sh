@@ -22,7 +22,7 @@ build|libsimdjson-dev|reads JSON
 build|rapidjson-dev|writes JSON
 build|libhiredis-dev|speaks to Redis
 build|libsoci-dev|speaks SQL to SQLite and PostgreSQL
-build|libboost-dev|headers that SOCI's include
+build|libboost-dev|headers that those of SOCI include
 build|libsqlite3-dev|the ledger of one process
 build|libpq-dev|the ledger that many replicas share
 build|libyaml-cpp-dev|reads the configuration

@@ -15,6 +15,8 @@ readonly DRAIN_SECONDS_MAX=120  # longer than the server's own grace period; the
 
 # Where `pingti` looks for a key, too.
 key_folder=${XDG_CONFIG_HOME:-${HOME:-/root}/.config}/pingti
+# Of the ledger, where the caller names no other.
+state_folder=${XDG_STATE_HOME:-${HOME:-/root}/.local/state}/pingti
 children=()        # what we started and have to stop, in the order of starting
 run_folder=        # files of this run; removed at the end
 started=           # process id of what start() started last
@@ -89,31 +91,38 @@ stop_all() {
   [[ -z $run_folder ]] || rm -rf "$run_folder"
 }
 
-# The key of the development tenant: made once, kept where `pingti` looks for it. The server gets
-# only its record, which has the hash.
-development_key() {
+# keep_key NAME RECORD VARIABLE: a key for development, made once and kept in the file NAME, where
+# `pingti` looks for it. The server gets only its record, which has the hash, in VARIABLE. A key
+# that was made now is left in `new_key`.
+keep_key() {
   local folder=$key_folder output record
-  if [[ ! -f $folder/key ]]; then
+  new_key=
+  if [[ ! -f $folder/$1 ]]; then
     output=$(build/bin/pingti-server --make-key)
     new_key=$(sed -n 's/^key: //p' <<<"$output")
     record=$(sed -n 's/^record: //p' <<<"$output")
-    [[ $new_key == pt_* && $record == pt_*:* ]] || die "pingti-server --make-key answered: $output"
+    [[ $new_key == pt_* && $record == pt_*:* ]] || die "pingti-server --make-key said: $output"
     mkdir -p -- "$folder"
     chmod 700 -- "$folder"
     # The key last: where there is a key that we made, there is its record.
     (
       umask 077
-      printf '%s\n' "$record" >"$folder/development.record"
-      printf '%s\n' "$new_key" >"$folder/key.new"
+      printf '%s\n' "$record" >"$folder/$2"
+      printf '%s\n' "$new_key" >"$folder/$1.new"
     )
-    mv -- "$folder/key.new" "$folder/key"
+    mv -- "$folder/$1.new" "$folder/$1"
   fi
-  if [[ -f $folder/development.record ]]; then
-    PINGTI_DEVELOPMENT_KEY_RECORD=$(<"$folder/development.record")
-    export PINGTI_DEVELOPMENT_KEY_RECORD
+  if [[ -f $folder/$2 ]]; then
+    export "$3=$(<"$folder/$2")"
   else
-    say "$folder/key was not made here: the server knows it only if your configuration does"
+    say "$folder/$1 was not made here: the server knows it only if your configuration does"
   fi
+}
+
+# The keys of the development tenant and of the administrator.
+development_keys() {
+  keep_key admin-key development-admin.record PINGTI_DEVELOPMENT_ADMIN_KEY_RECORD
+  keep_key key development.record PINGTI_DEVELOPMENT_KEY_RECORD
 }
 
 start_simulated_provider() {
@@ -162,7 +171,7 @@ flag_value() {
   echo "$value"
 }
 
-# banner GRPC METRICS
+# banner GRPC METRICS LEDGER
 banner() {
   local target=
   [[ $1 == "$DEFAULT_GRPC" ]] || target="PINGTI_TARGET=$1 "
@@ -176,7 +185,9 @@ banner() {
       printf '  your key   %s\n' "$new_key"
       printf '             (shown once; kept in %s)\n' "$key_folder/key"
     fi
+    printf '  ledger     %s\n' "${3:-where your configuration says}"
     printf '  try next   %sbuild/bin/pingti chat "say hello in Chinese"\n' "$target"
+    printf '             %sbuild/bin/pingti balance\n' "$target"
     printf '  Ctrl-C drains and stops everything.\n\n'
   } >&2
 }
@@ -188,7 +199,17 @@ start_server() {
   grpc=$(flag_value --grpc "$DEFAULT_GRPC" "$@")
   metrics=$(flag_value --metrics 127.0.0.1:9464 "$@")
   config=$(flag_value --config '' "$@")
-  [[ -n $config ]] || set -- --config config/pingti.yaml "$@"
+  local ledger
+  ledger=$(flag_value --data-dir '' "$@")
+  if [[ -z $config ]]; then
+    set -- --config config/pingti.yaml "$@"
+    if [[ -z $ledger && -z ${PINGTI_DATABASE:-} ]]; then
+      ledger=$state_folder
+      mkdir -p -- "$ledger"
+      chmod 700 -- "$ledger"
+      set -- --data-dir "$ledger" "$@"
+    fi
+  fi
   start - build/bin/pingti-server "$@"
   server=$started
   local port=${grpc##*:}
@@ -196,7 +217,7 @@ start_server() {
     wait_until "$START_SECONDS_MAX" "$server" listens "$server" "$port" || true
   fi
   # A server that ended has said why by itself.
-  ! alive "$server" || [[ -n $stop_timer ]] || banner "$grpc" "$metrics"
+  ! alive "$server" || [[ -n $stop_timer ]] || banner "$grpc" "$metrics" "$ledger"
 }
 
 # Until the server ends, or something that it needs does. Exits with the server's status.
@@ -236,7 +257,7 @@ run_pingti() {
   setup build
   build_preset release build pingti-server pingti simulated-provider
   [[ -z $local_model ]] || install_local_model
-  development_key
+  development_keys
   mkdir -p build/run
   run_folder=$(mktemp -d build/run/XXXXXX)
   trap stop_all EXIT

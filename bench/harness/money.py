@@ -26,7 +26,8 @@ def start(bench, name, data_dir):
 
 
 def ledger(bench):
-    """S14: unary calls, closed loop with 64 in flight for CPU; for latency 200 calls/s, answered after 20 ms."""
+    """S14: unary calls, closed loop with 64 in flight for CPU; for latency 200 calls/s, which the
+    provider answers after 20 ms."""
     rows = []
     with tempfile.TemporaryDirectory(prefix="pingti-bench-") as folder, \
             contextlib.ExitStack() as running:
@@ -39,7 +40,8 @@ def ledger(bench):
                      rounds.figure(name, CPU_CALL), "us", limit=limit) for name in (FREE, CHARGED)]
         rows.append(Row("S14", "CPU that the ledger adds to a call", "pingti",
                         rounds.difference(CHARGED, FREE, CPU_CALL), "us", goal=15, limit=limit))
-        rounds = bench.measure("S14 latency", ["--rate", str(RATE), *marker(latency_ms=20)], None, arms=servers)
+        rounds = bench.measure("S14 latency", ["--rate", str(RATE), *marker(latency_ms=20)], None,
+                               arms=servers)
         value = f"{LATENCY}.p50"
         limit = rounds.apart(value)
         rows += [Row("S14", f"unary p50, {name}", "pingti",

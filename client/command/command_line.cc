@@ -9,7 +9,7 @@ namespace pingti::command {
 namespace {
 
 constexpr char kDescription[] =
-    "Talks to a Pingti server: completions by large language models, models, quota.";
+    "Talks to a Pingti server: completions by large language models, models, quota, accounts.";
 
 const std::map<std::string, v1::ReasoningEffort> kEfforts = {
     {"minimal", v1::REASONING_EFFORT_MINIMAL},
@@ -24,13 +24,16 @@ struct Raw {
   std::string effort;
   std::vector<std::string> labels;
   bool no_stream = false;
+  std::string wrong;  // of the commands about accounts
 };
 
 std::string Footer() {
   return std::string(
              "The API key comes from --key, else PINGTI_API_KEY, else the key file\n"
              "$XDG_CONFIG_HOME/pingti/key or ~/.config/pingti/key, which nobody but its\n"
-             "owner may read (mode 0600). Other users of this machine can see --key.\n\n") +
+             "owner may read (mode 0600). Other users of this machine can see --key.\n"
+             "What takes an administrator's key finds it in --admin-key-file, else in\n"
+             "PINGTI_ADMIN_KEY, else in the file admin-key beside the key file.\n\n") +
          kExitCodeHelp;
 }
 
@@ -93,8 +96,30 @@ void AddChat(CLI::App& app, CommandLine& line, Raw& raw) {
   AddRepeated(app, "--label", raw.labels, "KEY=VALUE", "Label for usage reports; repeatable");
 }
 
+// The commands that ask one question and print one table.
+struct Listings {
+  CLI::App* models;
+  CLI::App* savings;
+  CLI::App* quota;
+};
+
+Listings AddListings(CLI::App& app, CommandLine& line) {
+  Listings made{};
+  made.models = app.add_subcommand("models", "List the models that you may name");
+  made.models->add_flag("--json", line.json, "Print protobuf JSON");
+  made.savings = app.add_subcommand(
+      "savings", "Show what the models that serve instead of those you name save");
+  made.savings->add_flag("--json", line.json, "Print JSON");
+  made.quota = app.add_subcommand("quota", "Show your quota buckets");
+  made.quota->add_option("-m,--model", line.quota_model, "Only the buckets of this model")
+      ->type_name("NAME");
+  made.quota->add_flag("--json", line.json, "Print protobuf JSON");
+  return made;
+}
+
 // What is wrong with the raw values, or nothing.
 std::string Convert(const Raw& raw, CommandLine& line) {
+  if (!raw.wrong.empty()) return raw.wrong;
   const auto deadline = ParseDuration(raw.deadline);
   if (!deadline) {
     return "--deadline: '" + raw.deadline + "' is no time; write 500ms, 30s, 2m or 1h, at most 24h";
@@ -148,21 +173,14 @@ std::variant<CommandLine, ExitCode> ParseCommandLine(int argc, const char* const
     CLI::App* chat = app.add_subcommand(
         "chat", "Ask once, or converse when started on a terminal without a prompt");
     AddChat(*chat, line, raw);
-    CLI::App* models = app.add_subcommand("models", "List the models that you may name");
-    models->add_flag("--json", line.json, "Print protobuf JSON");
-    CLI::App* savings = app.add_subcommand(
-        "savings", "Show what the models that serve instead of those you name save");
-    savings->add_flag("--json", line.json, "Print JSON");
-    CLI::App* quota = app.add_subcommand("quota", "Show your quota buckets");
-    quota->add_option("-m,--model", line.quota_model, "Only the buckets of this model")
-        ->type_name("NAME");
-    quota->add_flag("--json", line.json, "Print protobuf JSON");
+    const Listings listings = AddListings(app, line);
     CLI::App* count = app.add_subcommand("count", "Estimate the tokens of a request");
     // CLI11 gives the environment's values to every subcommand, also to those that were not named;
     // so each has its own.
     RequestOptions count_request;
     AddRequest(*count, count_request);
     count->add_flag("--json", line.json, "Print protobuf JSON");
+    AccountsParser accounts(app);
 
     try {
       app.parse(argc, argv);
@@ -174,9 +192,13 @@ std::variant<CommandLine, ExitCode> ParseCommandLine(int argc, const char* const
       app.exit(error, out, err);
       return kExitOk;
     }
-    if (models->parsed()) line.verb = Verb::kModels;
-    if (savings->parsed()) line.verb = Verb::kSavings;
-    if (quota->parsed()) line.verb = Verb::kQuota;
+    if (listings.models->parsed()) line.verb = Verb::kModels;
+    if (listings.savings->parsed()) line.verb = Verb::kSavings;
+    if (listings.quota->parsed()) line.verb = Verb::kQuota;
+    if (accounts.Named()) {
+      line.verb = Verb::kAccounts;
+      raw.wrong = accounts.Finish(&line.accounts.emplace());
+    }
     if (count->parsed()) {
       line.verb = Verb::kCount;
       line.request = std::move(count_request);

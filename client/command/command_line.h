@@ -14,12 +14,13 @@
 #include <variant>
 #include <vector>
 
+#include "client/command/accounts_line.h"
 #include "client/command/exit_code.h"
 #include "pingti/v1/content.pb.h"
 
 namespace pingti::command {
 
-enum class Verb { kChat, kModels, kQuota, kCount, kSavings };
+enum class Verb { kChat, kModels, kQuota, kCount, kSavings, kAccounts };
 
 struct ConnectionOptions {
   std::string target = "127.0.0.1:50051";
@@ -52,6 +53,7 @@ struct CommandLine {
   bool stream = true;
   bool show_reasoning = false;
   std::string quota_model;
+  std::optional<AccountsLine> accounts;  // with Verb::kAccounts
 };
 
 // Reads the arguments and the environment (PINGTI_TARGET, PINGTI_API_KEY, PINGTI_MODEL; flags win).

@@ -41,6 +41,7 @@ std::string_view Headline(const client::Error& error) {
     case StatusCode::INVALID_ARGUMENT:
     case StatusCode::OUT_OF_RANGE:
       return "invalid request";
+    case StatusCode::ALREADY_EXISTS:
     case StatusCode::FAILED_PRECONDITION:
       return "refused";
     case StatusCode::UNIMPLEMENTED:
@@ -125,6 +126,7 @@ ExitCode ExitCodeOf(const client::Error& error) {
     case StatusCode::NOT_FOUND:
     case StatusCode::INVALID_ARGUMENT:
     case StatusCode::OUT_OF_RANGE:
+    case StatusCode::ALREADY_EXISTS:
     case StatusCode::FAILED_PRECONDITION:
     case StatusCode::UNIMPLEMENTED:
       return kExitInvalid;

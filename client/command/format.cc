@@ -58,6 +58,45 @@ std::string FormatMoney(const v1::Money& money) {
   return FormatUnits(money.nano_units(), kNanoDigits, 2) + " " + money.currency();
 }
 
+std::optional<std::int64_t> ParseUnits(std::string_view text, int digits) {
+  const bool negative = text.starts_with('-');
+  if (negative) text.remove_prefix(1);
+  const std::size_t point = std::min(text.find('.'), text.size());
+  std::string all(text.substr(0, point));
+  const std::string_view decimals = text.substr(std::min(point + 1, text.size()));
+  // `1.` is a slip.
+  if (all.empty() || (point < text.size() && decimals.empty())) return std::nullopt;
+  if (decimals.size() > static_cast<std::size_t>(digits)) return std::nullopt;
+  all += decimals;
+  all.append(static_cast<std::size_t>(digits) - decimals.size(), '0');
+  std::int64_t value = 0;
+  for (const char c : all) {
+    if (c < '0' || c > '9') return std::nullopt;
+    if (__builtin_mul_overflow(value, 10, &value) ||
+        __builtin_add_overflow(value, c - '0', &value)) {
+      return std::nullopt;
+    }
+  }
+  return negative ? -value : value;
+}
+
+std::vector<std::string> FormatAmounts(const std::vector<std::int64_t>& nanos) {
+  int digits = 2;
+  for (const std::int64_t nano : nanos) {
+    std::int64_t rest = nano;
+    int needed = kNanoDigits;
+    while (needed > digits && rest % 10 == 0) {
+      rest /= 10;
+      --needed;
+    }
+    digits = std::max(digits, needed);
+  }
+  std::vector<std::string> texts;
+  texts.reserve(nanos.size());
+  for (const std::int64_t nano : nanos) texts.push_back(FormatUnits(nano, kNanoDigits, digits));
+  return texts;
+}
+
 std::chrono::milliseconds ToMilliseconds(const google::protobuf::Duration& duration) {
   constexpr std::int64_t kSecondsMax = std::numeric_limits<std::int64_t>::max() / 10'000;
   if (duration.seconds() < 0 || duration.nanos() < 0) return std::chrono::milliseconds(0);

@@ -1,11 +1,14 @@
-// Numbers for people.
+// Numbers for people, and from them.
 //
 // Thread-safety: pure functions.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "pingti/v1/usage.pb.h"
 
@@ -24,6 +27,14 @@ std::string FormatUnits(std::int64_t value, int digits, int digits_min);
 
 // `0.00123 CNY`: exact, without trailing zeros beyond two decimals.
 std::string FormatMoney(const v1::Money& money);
+
+// What FormatUnits() writes: `text` x 10^`digits`, exact. Nothing: it is no decimal number, has
+// more than `digits` digits after the point, or does not fit.
+std::optional<std::int64_t> ParseUnits(std::string_view text, int digits);
+
+// Amounts in nano-units with as many decimals as the finest of them needs, and at least two, so
+// that their points stand below each other.
+std::vector<std::string> FormatAmounts(const std::vector<std::int64_t>& nanos);
 
 // Milliseconds of a protobuf duration, rounded up; 0 for negative ones.
 std::chrono::milliseconds ToMilliseconds(const google::protobuf::Duration& duration);

@@ -49,11 +49,11 @@ bool LooksLikeKey(std::string_view key) {
 
 }  // namespace
 
-std::string KeyFilePath(const char* xdg_config_home, const char* home) {
+std::string KeyFilePath(const char* xdg_config_home, const char* home, const std::string& name) {
   if (xdg_config_home != nullptr && xdg_config_home[0] == '/') {
-    return std::string(xdg_config_home) + "/pingti/key";
+    return std::string(xdg_config_home) + "/pingti/" + name;
   }
-  if (home != nullptr && home[0] == '/') return std::string(home) + "/.config/pingti/key";
+  if (home != nullptr && home[0] == '/') return std::string(home) + "/.config/pingti/" + name;
   return {};
 }
 

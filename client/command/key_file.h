@@ -11,9 +11,13 @@
 
 namespace pingti::command {
 
-// `$XDG_CONFIG_HOME/pingti/key`, else `$HOME/.config/pingti/key`; empty where neither is an
+inline constexpr char kKeyFile[] = "key";             // the tenant's
+inline constexpr char kAdminKeyFile[] = "admin-key";  // the administrator's
+
+// `$XDG_CONFIG_HOME/pingti/<name>`, else `$HOME/.config/pingti/<name>`; empty where neither is an
 // absolute path. A null pointer is a variable that is not set.
-std::string KeyFilePath(const char* xdg_config_home, const char* home);
+std::string KeyFilePath(const char* xdg_config_home, const char* home,
+                        const std::string& name = kKeyFile);
 
 // The key in the file; nothing: there is no such file. An error: it is not a regular file, others
 // than its owner may read or write it (the mode must be 0600 or stricter, as for an SSH key), it

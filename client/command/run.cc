@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "client/client.h"
+#include "client/command/accounts.h"
 #include "client/command/chat.h"
 #include "client/command/command_line.h"
 #include "client/command/key_file.h"
@@ -35,18 +36,49 @@ client::Result<std::string> ReadCaFile(const std::string& path) {
   return pem;
 }
 
-client::Result<client::ClientOptions> MakeClientOptions(const ConnectionOptions& connection) {
+std::string PathOfKey(const char* name) {
+  return KeyFilePath(std::getenv("XDG_CONFIG_HOME"), std::getenv("HOME"), name);
+}
+
+// An administrator's. UNAUTHENTICATED: there is none.
+client::Result<std::string> FindAdminKey(const std::string& file) {
+  if (const char* key = std::getenv("PINGTI_ADMIN_KEY"); file.empty() && key && *key != 0) {
+    return std::string(key);
+  }
+  const std::string path = file.empty() ? PathOfKey(kAdminKeyFile) : file;
+  const auto key = ReadKeyFile(path);
+  if (!key.ok()) return key.error();
+  if (*key) return **key;
+  if (!file.empty()) {
+    return client::LocalError(grpc::StatusCode::FAILED_PRECONDITION,
+                              "--admin-key-file: there is no file " + file);
+  }
+  return client::LocalError(grpc::StatusCode::UNAUTHENTICATED,
+                            "this takes an administrator's key: use --admin-key-file, "
+                            "PINGTI_ADMIN_KEY or the file " +
+                                path);
+}
+
+client::Result<std::string> FindKey(const CommandLine& line) {
+  if (line.accounts && line.accounts->NeedsAdmin()) {
+    return FindAdminKey(line.accounts->admin_key_file);
+  }
+  if (!line.connection.key.empty()) return line.connection.key;
+  const auto key = ReadKeyFile(PathOfKey(kKeyFile));
+  if (!key.ok()) return key.error();
+  return key->value_or("");
+}
+
+client::Result<client::ClientOptions> MakeClientOptions(const CommandLine& line) {
+  const ConnectionOptions& connection = line.connection;
   client::ClientOptions options;
   options.target = connection.target;
   options.tls = connection.tls;
   options.default_deadline = connection.deadline;
   options.user_agent = "pingti/" PINGTI_VERSION;
-  options.api_key = connection.key;
-  if (options.api_key.empty()) {
-    auto key = ReadKeyFile(KeyFilePath(std::getenv("XDG_CONFIG_HOME"), std::getenv("HOME")));
-    if (!key.ok()) return key.error();
-    options.api_key = key->value_or("");
-  }
+  const auto key = FindKey(line);
+  if (!key.ok()) return key.error();
+  options.api_key = *key;
   if (!connection.ca_file.empty()) {
     auto pem = ReadCaFile(connection.ca_file);
     if (!pem.ok()) return pem.error();
@@ -67,6 +99,8 @@ ExitCode Dispatch(const Session& session) {
       return RunCount(session);
     case Verb::kSavings:
       return RunSavings(session);
+    case Verb::kAccounts:
+      return RunAccounts(session);
   }
   return kExitOther;
 }
@@ -78,11 +112,12 @@ ExitCode Run(int argc, const char* const* argv, const Console& console, Interrup
   if (const auto* code = std::get_if<ExitCode>(&parsed)) return *code;
   const CommandLine& line = std::get<CommandLine>(parsed);
 
-  const auto options = MakeClientOptions(line.connection);
+  const auto options = MakeClientOptions(line);
   const auto client = options.ok() ? client::Client::Create(*options) : options.error();
   if (!client.ok()) {
     console.Complain(VisibleText(client.error().message, LineBreaks::kShow));
-    return kExitUsage;
+    const bool no_key = client.error().code == grpc::StatusCode::UNAUTHENTICATED;
+    return no_key ? kExitNotAllowed : kExitUsage;
   }
   const Session session{line, *client, console, interrupts,
                         CallFacts{line.connection.target, !options->api_key.empty()}};

@@ -11,7 +11,7 @@
 namespace pingti::command {
 
 // Parses, finds the key, connects and runs the subcommand. Reads the environment: PINGTI_TARGET,
-// PINGTI_API_KEY, PINGTI_MODEL, XDG_CONFIG_HOME, HOME.
+// PINGTI_API_KEY, PINGTI_ADMIN_KEY, PINGTI_MODEL, XDG_CONFIG_HOME, HOME.
 ExitCode Run(int argc, const char* const* argv, const Console& console, Interrupts& interrupts);
 
 }  // namespace pingti::command

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <span>
+#include <utility>
 
 #include "absl/strings/match.h"
 #include "server/base/strings.h"
@@ -24,7 +25,7 @@ bool Allows(std::span<const std::string> models, const std::string& model) {
 
 }  // namespace
 
-std::variant<tenancy::Identity, model::CallError> Authenticate(
+std::variant<tenancy::KeyOwner, model::CallError> AuthenticateOwner(
     std::string_view authorization, const tenancy::TenantDirectory& directory,
     const config::Config& config, absl::Time now) {
   if (authorization.empty()) {
@@ -35,16 +36,31 @@ std::variant<tenancy::Identity, model::CallError> Authenticate(
     return Refuse(model::ErrorReason::kKeyInvalid,
                   "the metadata `authorization` must have the form `Bearer pt_...`");
   }
-  const auto identity = directory.Find(authorization.substr(kScheme.size()), now);
-  if (!identity) return Refuse(model::ErrorReason::kKeyInvalid, "the API key is not valid");
-  const config::Tenant& tenant = config.tenants[identity->tenant];
+  const auto owner = directory.FindOwner(authorization.substr(kScheme.size()), now);
+  if (!owner) return Refuse(model::ErrorReason::kKeyInvalid, "the API key is not valid");
+  if (owner->is_admin) return *owner;
+  const config::Tenant& tenant = config.tenants[owner->index];
   if (tenant.suspended) {
     auto error = Refuse(model::ErrorReason::kTenantSuspended,
                         base::StrCat("tenant ", tenant.name, " is suspended"));
     error.metadata["tenant"] = tenant.name;
     return error;
   }
-  return *identity;
+  return *owner;
+}
+
+std::variant<tenancy::Identity, model::CallError> Authenticate(
+    std::string_view authorization, const tenancy::TenantDirectory& directory,
+    const config::Config& config, absl::Time now) {
+  auto owner = AuthenticateOwner(authorization, directory, config, now);
+  if (auto* error = std::get_if<model::CallError>(&owner)) return std::move(*error);
+  const auto& found = std::get<tenancy::KeyOwner>(owner);
+  if (found.is_admin) {
+    return Refuse(model::ErrorReason::kKeyInvalid,
+                  "the API key is an administrator's: it manages accounts (pingti.v1.Accounts) and "
+                  "nothing else");
+  }
+  return tenancy::Identity{found.index, found.key_id, found.key_models};
 }
 
 std::optional<model::CallError> CheckModelAllowed(const config::Config& config,

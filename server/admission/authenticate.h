@@ -14,7 +14,13 @@
 namespace pingti::admission {
 
 // `authorization`: value of that metadata or header; empty: none was sent. Errors: KEY_MISSING,
-// KEY_INVALID (also of a key that has expired at `now`), TENANT_SUSPENDED. Thread-safe.
+// KEY_INVALID (also of a key that has expired at `now`), TENANT_SUSPENDED. Thread-safe. For what
+// tenants and administrators may do.
+std::variant<tenancy::KeyOwner, model::CallError> AuthenticateOwner(
+    std::string_view authorization, const tenancy::TenantDirectory& directory,
+    const config::Config& config, absl::Time now);
+
+// The same for what only tenants may do: KEY_INVALID of an administrator's key, too.
 std::variant<tenancy::Identity, model::CallError> Authenticate(
     std::string_view authorization, const tenancy::TenantDirectory& directory,
     const config::Config& config, absl::Time now);

@@ -40,6 +40,8 @@ class Ledger : public storage::Attachment {
   // Accounts. False: it was there. A new one gets the plan's newcomer bonus.
   bool OpenAccount(const std::string& tenant, const Plan& plan, absl::Time now);
   std::optional<Balance> GetBalance(const std::string& tenant);
+  // Just before `at`, from the transfers; nothing is held then.
+  std::optional<Balance> GetBalanceAt(const std::string& tenant, absl::Time at);
 
   // Calls.
   HoldReply Hold(const HoldRequest& request);

@@ -1,4 +1,5 @@
 // What people ask of the ledger.
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -22,10 +23,30 @@ int64_t Bounded(absl::Time time) {
   return Micros(time);
 }
 
+// Of one tenant, for which there are indexes, or of all.
+const char* OfTenant(const std::string& tenant) {
+  return tenant.empty() ? ":tenant = ''" : "tenant = :tenant";
+}
+
 }  // namespace
+
+std::optional<Balance> Ledger::GetBalanceAt(const std::string& tenant, absl::Time at) {
+  if (!GetBalance(tenant)) return std::nullopt;
+  const int64_t micros = Bounded(at);
+  Balance balance;
+  database_.session() << "SELECT CAST(COALESCE(SUM(CASE WHEN credit = 'cash' THEN amount "
+                         "WHEN debit = 'cash' THEN -amount ELSE 0 END), 0) AS BIGINT), "
+                         "CAST(COALESCE(SUM(CASE WHEN credit = 'bonus' THEN amount "
+                         "WHEN debit = 'bonus' THEN -amount ELSE 0 END), 0) AS BIGINT) "
+                         "FROM transfers WHERE tenant = :tenant AND created_at < :at",
+      into(balance.cash), into(balance.bonus), use(tenant, "tenant"), use(micros, "at");
+  return balance;
+}
 
 std::vector<Transfer> Ledger::ListTransfers(const TransferFilter& filter) {
   const int64_t before = filter.before_id == 0 ? INT64_MAX : filter.before_id;
+  const int64_t from = Bounded(filter.from);
+  const int64_t until = Bounded(filter.until);
   std::vector<Transfer> transfers;
   Transfer one;
   int64_t at = 0;
@@ -33,12 +54,13 @@ std::vector<Transfer> Ledger::ListTransfers(const TransferFilter& filter) {
       (database_.session().prepare
            << "SELECT id, tenant, kind, debit, credit, amount, created_at, "
               "COALESCE(request_id, ''), COALESCE(reference, ''), reason, actor FROM transfers "
-              "WHERE id < :before AND (:tenant = '' OR tenant = :tenant) AND "
-              "(:kind = '' OR kind = :kind) ORDER BY id DESC LIMIT :max",
+              "WHERE id < :before AND created_at >= :since AND created_at < :until AND "
+           << OfTenant(filter.tenant)
+           << " AND (:kind = '' OR kind = :kind) ORDER BY id DESC LIMIT :max",
        into(one.id), into(one.tenant), into(one.kind), into(one.debit), into(one.credit),
        into(one.nano), into(at), into(one.request_id), into(one.reference), into(one.reason),
-       into(one.actor), use(before, "before"), use(filter.tenant, "tenant"),
-       use(filter.kind, "kind"), use(filter.limit, "max"));
+       into(one.actor), use(before, "before"), use(from, "since"), use(until, "until"),
+       use(filter.tenant, "tenant"), use(filter.kind, "kind"), use(filter.limit, "max"));
   find.execute();
   while (find.fetch()) {
     one.at = absl::FromUnixMicros(at);
@@ -50,6 +72,9 @@ std::vector<Transfer> Ledger::ListTransfers(const TransferFilter& filter) {
 std::vector<UsageRow> Ledger::SumUsage(const UsageFilter& filter) {
   const int64_t from = Bounded(filter.from);
   const int64_t until = Bounded(filter.until);
+  // Without one, a day before all others.
+  const UsageKey after = filter.after.value_or(UsageKey{});
+  const int64_t after_day = filter.after ? after.day - absl::CivilDay() : -kEver;
   std::vector<UsageRow> rows;
   UsageRow one;
   int64_t day = 0;
@@ -60,14 +85,16 @@ std::vector<UsageRow> Ledger::SumUsage(const UsageFilter& filter) {
               "CAST(SUM(output_tokens) AS BIGINT), CAST(SUM(charged) AS BIGINT), "
               "CAST(SUM(COALESCE(would_have_cost, 0)) AS BIGINT) FROM calls "
               "WHERE state <> 'open' AND opened_at >= :since AND opened_at < :until AND "
-              "(:tenant = '' OR tenant = :tenant) "
-              "GROUP BY 1, tenant, key_id, model ORDER BY 1, tenant, key_id, model "
-              "LIMIT :max OFFSET :skip",
+           << OfTenant(filter.tenant)
+           << " AND (opened_at / :day, tenant, key_id, model) > "
+              "(:after_day, :after_tenant, :after_key, :after_model) "
+              "GROUP BY 1, tenant, key_id, model ORDER BY 1, tenant, key_id, model LIMIT :max",
        into(day), into(one.tenant), into(one.key_id), into(one.model), into(one.calls),
        into(one.input_tokens), into(one.cached_input_tokens), into(one.output_tokens),
        into(one.charged), into(one.would_have_cost), use(kMicrosPerDay, "day"), use(from, "since"),
-       use(until, "until"), use(filter.tenant, "tenant"), use(filter.limit, "max"),
-       use(filter.offset, "skip"));
+       use(until, "until"), use(filter.tenant, "tenant"), use(after_day, "after_day"),
+       use(after.tenant, "after_tenant"), use(after.key_id, "after_key"),
+       use(after.model, "after_model"), use(filter.limit, "max"));
   find.execute();
   while (find.fetch()) {
     one.day = absl::FormatTime("%Y-%m-%d", absl::FromUnixMicros(day * kMicrosPerDay),

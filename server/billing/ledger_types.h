@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/time/civil_time.h"
 #include "absl/time/time.h"
 #include "server/model/usage.h"
 
@@ -143,6 +144,8 @@ struct TransferFilter {
   std::string tenant;     // empty: of all
   std::string kind;       // empty: of all
   int64_t before_id = 0;  // 0: from the newest
+  absl::Time from = absl::InfinitePast();
+  absl::Time until = absl::InfiniteFuture();  // exclusive
   int limit = 100;
 };
 
@@ -160,12 +163,20 @@ struct UsageRow {
   int64_t would_have_cost = 0;
 };
 
+// Rows have this order.
+struct UsageKey {
+  absl::CivilDay day;
+  std::string tenant;
+  std::string key_id;
+  std::string model;
+};
+
 struct UsageFilter {
   std::string tenant;  // empty: of all
   absl::Time from = absl::InfinitePast();
   absl::Time until = absl::InfiniteFuture();  // exclusive
   int limit = 1000;
-  int offset = 0;
+  std::optional<UsageKey> after;  // only rows behind it
 };
 
 // One thing that the ledger should be and is not.

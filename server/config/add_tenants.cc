@@ -16,6 +16,7 @@ struct Taken {
       tenants.insert(tenant.name);
       for (const KeyRecord& key : tenant.keys) key_ids.insert(key.public_id);
     }
+    for (const AdminKey& admin : config.admin_keys) key_ids.insert(admin.record.public_id);
     for (const Tier& tier : config.tiers) tiers.insert(tier.name);
   }
 

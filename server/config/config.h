@@ -149,6 +149,13 @@ struct Tenant {
   std::vector<std::string> models;  // that it may use; empty: all
 };
 
+// One entry of `admin_keys:` that is on. It manages the accounts of all tenants and completes no
+// calls.
+struct AdminKey {
+  std::string name;  // as a tenant's; the ledger keeps it with what it does
+  KeyRecord record;  // without limits
+};
+
 // `estimation:` what a quota reservation assumes.
 struct Estimation {
   int64_t output_tokens_default = 512;  // likely output where neither limit nor history is known
@@ -201,6 +208,7 @@ struct Config {
   std::vector<Alias> aliases;
   std::vector<Tier> tiers;
   std::vector<Tenant> tenants;
+  std::vector<AdminKey> admin_keys;
 };
 
 using Snapshot = std::shared_ptr<const Config>;

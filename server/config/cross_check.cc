@@ -165,6 +165,15 @@ void CheckModels(const std::vector<std::string>& models, const YamlNode& node,
   }
 }
 
+// `lines` of the public ids that were there.
+void CheckNewId(const KeyRecord& record, const std::string& path, const Place& place,
+                Context& context, std::unordered_map<std::string, int>* lines) {
+  const auto [it, is_new] = lines->emplace(record.public_id, place.line);
+  if (is_new) return;
+  context.errors.Add(place, path,
+                     base::StrCat("has the same public id as the API key in line ", it->second));
+}
+
 void CheckTenants(Context& context, Draft& draft) {
   std::unordered_map<std::string, int> lines;  // of public ids
   for (size_t i = 0; i < draft.tenants.size(); ++i) {
@@ -177,16 +186,15 @@ void CheckTenants(Context& context, Draft& draft) {
     for (size_t k = 0; k < tenant.tenant.keys.size(); ++k) {
       CheckModels(tenant.tenant.keys[k].models, *tenant.key_nodes[k], tenant.key_paths[k], context,
                   draft);
-      const auto [it, is_new] =
-          lines.emplace(tenant.tenant.keys[k].public_id, tenant.record_places[k].line);
-      if (is_new) continue;
-      context.errors.Add(
-          tenant.record_places[k], tenant.record_paths[k],
-          base::StrCat("has the same public id as the API key in line ", it->second));
+      CheckNewId(tenant.tenant.keys[k], tenant.record_paths[k], tenant.record_places[k], context,
+                 &lines);
     }
   }
   if (lines.empty()) {
     draft.notes.push_back("no API key is on: every call will be refused with UNAUTHENTICATED");
+  }
+  for (const AdminKeyDraft& admin : draft.admin_keys) {
+    CheckNewId(admin.key.record, admin.record_path, admin.record_place, context, &lines);
   }
 }
 

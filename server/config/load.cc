@@ -128,6 +128,9 @@ class Loader {
       config.providers.push_back(std::move(draft.provider));
     }
     for (TenantDraft& draft : draft_.tenants) config.tenants.push_back(std::move(draft.tenant));
+    for (AdminKeyDraft& draft : draft_.admin_keys) {
+      config.admin_keys.push_back(std::move(draft.key));
+    }
     config.models = draft_.models.Take();
     for (Model& model : config.models) {
       std::sort(model.prices.begin(), model.prices.end(),

@@ -1,5 +1,8 @@
-// `tenants:` and the records of their API keys. An empty record is off, which is no error.
+// `tenants:`, `admin_keys:` and the records of their API keys. An empty record is off, which is no
+// error.
 #include <optional>
+#include <string>
+#include <string_view>
 #include <utility>
 
 #include "server/base/strings.h"
@@ -18,6 +21,33 @@ std::string CheckKeyRecord(std::string_view text) {
          "digits>, the public id being 4 to 32 of a-z and 0-9";
 }
 
+struct ReadRecord {
+  KeyRecord record;
+  std::string path;
+  Place place;
+};
+
+// Nothing: it is wrong, or off. `what` names the key in the note about that.
+std::optional<ReadRecord> ReadKeyRecord(const YamlNode& node, Fields& fields, std::string_view what,
+                                        Draft& draft) {
+  const std::optional<SecretValue> record = fields.Secret("record", "record_file", CheckKeyRecord);
+  if (!record) return std::nullopt;
+  if (record->key.empty()) {
+    fields.Error("record", "is missing; write record or record_file");
+    return std::nullopt;
+  }
+  if (record->text.empty()) {
+    draft.notes.push_back(
+        base::StrCat(what, ": off, ", record->key, " is empty",
+                     record->variables.empty()
+                         ? ""
+                         : base::StrCat(" (set ", Enumerate(record->variables, " and "), ")")));
+    return std::nullopt;
+  }
+  return ReadRecord{*ParseKeyRecord(record->text), fields.PathOf(record->key),
+                    node.Find(record->key)->place};
+}
+
 void ReadKey(const YamlNode& node, const std::string& path, Context& context, Draft& draft,
              TenantDraft* tenant) {
   Fields fields(node, path, context);
@@ -27,25 +57,34 @@ void ReadKey(const YamlNode& node, const std::string& path, Context& context, Dr
   }
   std::vector<std::string> models;
   fields.Texts("models", &models, CheckModelName);
-  const std::optional<SecretValue> record = fields.Secret("record", "record_file", CheckKeyRecord);
-  if (record && record->key.empty()) {
-    fields.Error("record", "is missing; write record or record_file");
-  } else if (record && record->text.empty()) {
-    draft.notes.push_back(base::StrCat(
-        "API key ", path, " of tenant ", tenant->tenant.name, ": off, ", record->key, " is empty",
-        record->variables.empty()
-            ? ""
-            : base::StrCat(" (set ", Enumerate(record->variables, " and "), ")")));
-  } else if (record) {
-    tenant->tenant.keys.push_back(*ParseKeyRecord(record->text));
-    tenant->tenant.keys.back().limits = limits;
-    tenant->tenant.keys.back().models = std::move(models);
+  std::optional<ReadRecord> read = ReadKeyRecord(
+      node, fields, base::StrCat("API key ", path, " of tenant ", tenant->tenant.name), draft);
+  if (read) {
+    read->record.limits = limits;
+    read->record.models = std::move(models);
+    tenant->tenant.keys.push_back(std::move(read->record));
+    tenant->record_paths.push_back(std::move(read->path));
+    tenant->record_places.push_back(read->place);
     tenant->key_nodes.push_back(&node);
     tenant->key_paths.push_back(path);
-    tenant->record_paths.push_back(fields.PathOf(record->key));
-    tenant->record_places.push_back(node.Find(record->key)->place);
   }
   fields.Finish();
+}
+
+void ReadAdminKey(const YamlNode& node, const std::string& path, Context& context, Draft& draft) {
+  AdminKeyDraft entry;
+  Fields fields(node, path, context);
+  const bool named = fields.Text("name", &entry.key.name, CheckName, Presence::kRequired);
+  std::optional<ReadRecord> read =
+      ReadKeyRecord(node, fields, base::StrCat("admin key ", entry.key.name), draft);
+  fields.Finish();
+  const bool added =
+      named && AddEntry(entry.key.name, entry.key.name, node, path, context, &draft.admin_names);
+  if (!added || !read) return;
+  entry.key.record = std::move(read->record);
+  entry.record_path = std::move(read->path);
+  entry.record_place = read->place;
+  draft.admin_keys.push_back(std::move(entry));
 }
 
 void ReadTenant(const YamlNode& node, const std::string& path, Context& context, Draft& draft) {
@@ -76,6 +115,9 @@ void ReadTenant(const YamlNode& node, const std::string& path, Context& context,
 void ReadTenants(Fields& root, Context& context, Draft& draft) {
   root.List("tenants", [&](const YamlNode& node, const std::string& path) {
     ReadTenant(node, path, context, draft);
+  });
+  root.List("admin_keys", [&](const YamlNode& node, const std::string& path) {
+    ReadAdminKey(node, path, context, draft);
   });
 }
 

@@ -62,6 +62,12 @@ struct TenantDraft {
   std::vector<std::string> key_paths;
 };
 
+struct AdminKeyDraft {
+  AdminKey key;
+  std::string record_path;
+  Place record_place;
+};
+
 struct Draft {
   Config config;  // the sections without names
   Timeouts timeouts;
@@ -72,6 +78,8 @@ struct Draft {
   Entries<Tier> tiers;
   std::vector<TenantDraft> tenants;
   Entries<std::string> tenant_names;
+  std::vector<AdminKeyDraft> admin_keys;  // those that are on
+  Entries<std::string> admin_names;       // of all
   std::vector<std::string> notes;
   bool rates_complete = true;  // false: a rate that is not there may be no error
 };
@@ -107,7 +115,7 @@ void ReadUnpriced(Fields& fields, std::optional<Unpriced>* out);
 // another file has brought.
 void ReadCatalogue(Fields& root, Context& context, Draft& draft);
 
-// `tenants:`.
+// `tenants:` and `admin_keys:`.
 void ReadTenants(Fields& root, Context& context, Draft& draft);
 
 // The checks between sections.

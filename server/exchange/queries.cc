@@ -72,6 +72,19 @@ std::variant<tenancy::Identity, model::CallError> Identify(const View& view,
   return admission::Authenticate(authorization, view.runtime().directory(), view.config(), now);
 }
 
+std::variant<tenancy::KeyOwner, model::CallError> IdentifyOwner(const View& view,
+                                                                std::string_view authorization,
+                                                                absl::Time now, bool for_admins) {
+  const tenancy::TenantDirectory& directory = view.runtime().directory();
+  if (for_admins) {
+    return admission::AuthenticateOwner(authorization, directory, view.config(), now);
+  }
+  auto who = Identify(view, authorization, now);
+  if (auto* error = std::get_if<model::CallError>(&who)) return std::move(*error);
+  const auto& identity = std::get<tenancy::Identity>(who);
+  return tenancy::KeyOwner{false, identity.tenant, identity.key_id, identity.key_models};
+}
+
 std::optional<model::CallError> CheckPreferredProvider(const model::CompletionRequest& request,
                                                        const routing::Route& route) {
   const std::string& wanted = request.routing.preferred_provider;
@@ -144,10 +157,10 @@ std::vector<const routing::Route*> UsableModels(const View& view, const tenancy:
 }
 
 void RecordQuery(Worker& worker, const View& view, telemetry::Method method,
-                 std::string_view request_id, const tenancy::Identity* who,
+                 std::string_view request_id, const tenancy::KeyOwner* who,
                  const model::CallError* error, base::Instant arrival, const std::string& peer) {
   const absl::Duration took = worker.clock().MonotonicNow() - arrival;
-  const std::string tenant = who ? view.config().tenants[who->tenant].name : "";
+  const std::string tenant = who && !who->is_admin ? view.config().tenants[who->index].name : "";
   const int result = error ? telemetry::ResultOf(error->reason) : telemetry::kResultOk;
   if (view.config().features.metrics) {
     worker.refused_series(tenant, method).RecordEnd(result, absl::ToDoubleSeconds(took));

@@ -26,6 +26,11 @@ std::variant<tenancy::Identity, model::CallError> Identify(const View& view,
                                                            std::string_view authorization,
                                                            absl::Time now);
 
+// The same where `for_admins`, of administrators' keys, too.
+std::variant<tenancy::KeyOwner, model::CallError> IdentifyOwner(const View& view,
+                                                                std::string_view authorization,
+                                                                absl::Time now, bool for_admins);
+
 // FIELD_INVALID where the caller prefers a provider that does not serve `route`.
 std::optional<model::CallError> CheckPreferredProvider(const model::CompletionRequest& request,
                                                        const routing::Route& route);
@@ -61,7 +66,7 @@ std::vector<const routing::Route*> UsableModels(const View& view, const tenancy:
 
 // Counts and writes down a query that has ended.
 void RecordQuery(Worker& worker, const View& view, telemetry::Method method,
-                 std::string_view request_id, const tenancy::Identity* who,
+                 std::string_view request_id, const tenancy::KeyOwner* who,
                  const model::CallError* error, base::Instant arrival, const std::string& peer);
 
 }  // namespace pingti::exchange

@@ -88,6 +88,10 @@ constexpr ReasonRow kReasons[kErrorReasonCount] = {
     {"MODEL_UNPRICED", absl::StatusCode::kFailedPrecondition},
     {"LEDGER_UNAVAILABLE", absl::StatusCode::kUnavailable},
     {"REQUEST_ID_IN_USE", absl::StatusCode::kAlreadyExists},
+    {"ACCOUNT_UNKNOWN", absl::StatusCode::kNotFound},
+    {"NOT_ADMIN", absl::StatusCode::kPermissionDenied},
+    {"REFERENCE_IN_USE", absl::StatusCode::kAlreadyExists},
+    {"LEDGER_OFF", absl::StatusCode::kFailedPrecondition},
 };
 
 }  // namespace

@@ -100,8 +100,12 @@ enum class ErrorReason {
   kModelUnpriced = 25,
   kLedgerUnavailable = 26,
   kRequestIdInUse = 27,
+  kAccountUnknown = 28,
+  kNotAdmin = 29,
+  kReferenceInUse = 30,
+  kLedgerOff = 31,
 };
-inline constexpr int kErrorReasonCount = static_cast<int>(ErrorReason::kRequestIdInUse) + 1;
+inline constexpr int kErrorReasonCount = static_cast<int>(ErrorReason::kLedgerOff) + 1;
 
 // Name as in ErrorInfo.reason and in metrics, for example `QUOTA_EXCEEDED`.
 std::string_view ErrorReasonName(ErrorReason reason);

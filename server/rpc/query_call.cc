@@ -2,16 +2,17 @@
 
 #include <algorithm>
 #include <memory>
-#include <optional>
 #include <utility>
 #include <variant>
 #include <vector>
 
 #include <grpcpp/impl/codegen/proto_utils.h>
 
+#include "pingti/v1/accounts_service.pb.h"
 #include "server/base/request_id.h"
 #include "server/base/strings.h"
 #include "server/exchange/queries.h"
+#include "server/rpc/accounts_query.h"
 #include "server/rpc/read_request.h"
 #include "server/rpc/status.h"
 #include "server/rpc/write_response.h"
@@ -20,24 +21,14 @@ namespace pingti::rpc {
 namespace {
 
 using google::protobuf::Message;
-using Error = std::optional<model::CallError>;
 
 constexpr int kPageSizeMax = 1000;
 
-// What a query is answered from.
-struct Context {
-  exchange::Worker& worker;
-  exchange::View& view;
-  const tenancy::Identity& who;
-  Message* in;
-  Message* out;
-};
-
-base::Task<Error> AnswerCountTokens(Context c) {
+base::Task<QueryError> AnswerCountTokens(QueryContext c) {
   model::CompletionRequest request;
   auto* spec = static_cast<v1::CountTokensRequest*>(c.in)->mutable_spec();
   if (auto error = ReadSpec(spec, &request)) co_return error;
-  auto counted = exchange::CountTokens(c.view, c.who, request);
+  auto counted = exchange::CountTokens(c.view, c.who(), request);
   if (auto* error = std::get_if<model::CallError>(&counted)) co_return std::move(*error);
   const auto& count = std::get<exchange::TokenCount>(counted);
   auto* response = static_cast<v1::CountTokensResponse*>(c.out);
@@ -50,12 +41,13 @@ base::Task<Error> AnswerCountTokens(Context c) {
   co_return std::nullopt;
 }
 
-base::Task<Error> AnswerGetQuota(Context c) {
+base::Task<QueryError> AnswerGetQuota(QueryContext c) {
   const std::string& model = static_cast<v1::GetQuotaRequest*>(c.in)->model();
-  auto read = co_await exchange::ReadQuotas(c.worker, c.view, c.who, model);
+  const tenancy::Identity who = c.who();
+  auto read = co_await exchange::ReadQuotas(c.worker, c.view, who, model);
   if (auto* error = std::get_if<model::CallError>(&read)) co_return std::move(*error);
   auto* response = static_cast<v1::GetQuotaResponse*>(c.out);
-  const config::Tenant& tenant = c.view.config().tenants[c.who.tenant];
+  const config::Tenant& tenant = c.view.config().tenants[who.tenant];
   response->set_tenant(tenant.name);
   response->set_tier(tenant.tier);
   for (const auto& report : std::get<std::vector<exchange::BucketReport>>(read)) {
@@ -75,7 +67,7 @@ base::Task<Error> AnswerGetQuota(Context c) {
   co_return std::nullopt;
 }
 
-void WriteModel(const Context& c, const routing::Route& route, v1::Model* model) {
+void WriteModel(const QueryContext& c, const routing::Route& route, v1::Model* model) {
   const routing::Target& first = route.first();
   model->set_name(route.name);
   model->set_serves(first.model->name);
@@ -97,14 +89,14 @@ void WriteModel(const Context& c, const routing::Route& route, v1::Model* model)
   }
 }
 
-base::Task<Error> AnswerListModels(Context c) {
+base::Task<QueryError> AnswerListModels(QueryContext c) {
   const auto* request = static_cast<v1::ListModelsRequest*>(c.in);
   if (request->page_size() < 0 || request->page_size() > kPageSizeMax) {
     co_return model::InvalidField("page_size", base::StrCat("is ", request->page_size(),
                                                             "; must be from 0 to ", kPageSizeMax));
   }
   const size_t page_size = request->page_size() == 0 ? kPageSizeMax : request->page_size();
-  const auto usable = exchange::UsableModels(c.view, c.who);
+  const auto usable = exchange::UsableModels(c.view, c.who());
   // The token is the last name of the page before: it stays right when models come and go.
   auto next = std::find_if(usable.begin(), usable.end(), [&](const routing::Route* route) {
     return route->name > request->page_token();
@@ -119,20 +111,13 @@ base::Task<Error> AnswerListModels(Context c) {
   co_return std::nullopt;
 }
 
-base::Task<Error> AnswerCreateEmbedding(Context /*context*/) {
+base::Task<QueryError> AnswerCreateEmbedding(QueryContext /*context*/) {
   model::CallError error;
   error.reason = model::ErrorReason::kNotSupported;
   error.message = "embeddings are declared and not served by this version";
   error.metadata["feature"] = "embedding";
   co_return error;
 }
-
-struct Query {
-  telemetry::Method method;
-  const Message& request;
-  const Message& response;
-  base::Task<Error> (*answer)(Context);
-};
 
 const Query& QueryAt(int index) {
   static const Query kQueries[kQueryCount] = {
@@ -144,6 +129,18 @@ const Query& QueryAt(int index) {
        v1::ListModelsResponse::default_instance(), &AnswerListModels},
       {telemetry::Method::kCreateEmbedding, v1::CreateEmbeddingRequest::default_instance(),
        v1::CreateEmbeddingResponse::default_instance(), &AnswerCreateEmbedding},
+      {telemetry::Method::kGetBalance, v1::GetBalanceRequest::default_instance(),
+       v1::GetBalanceResponse::default_instance(), &AnswerGetBalance, true},
+      {telemetry::Method::kTopUp, v1::TopUpRequest::default_instance(),
+       v1::TopUpResponse::default_instance(), &AnswerTopUp, true},
+      {telemetry::Method::kAdjust, v1::AdjustRequest::default_instance(),
+       v1::AdjustResponse::default_instance(), &AnswerAdjust, true},
+      {telemetry::Method::kListTransfers, v1::ListTransfersRequest::default_instance(),
+       v1::ListTransfersResponse::default_instance(), &AnswerListTransfers, true},
+      {telemetry::Method::kListUsage, v1::ListUsageRequest::default_instance(),
+       v1::ListUsageResponse::default_instance(), &AnswerListUsage, true},
+      {telemetry::Method::kVerifyLedger, v1::VerifyLedgerRequest::default_instance(),
+       v1::VerifyLedgerResponse::default_instance(), &AnswerVerifyLedger, true},
   };
   return kQueries[index];
 }
@@ -163,6 +160,24 @@ QueryCall::QueryCall(const Listener& listener, int query) : listener_(listener),
       break;
     case telemetry::Method::kListModels:
       services.models.RequestListModels(&context_, &request_, &writer_, queue, queue, tag);
+      break;
+    case telemetry::Method::kGetBalance:
+      services.accounts.RequestGetBalance(&context_, &request_, &writer_, queue, queue, tag);
+      break;
+    case telemetry::Method::kTopUp:
+      services.accounts.RequestTopUp(&context_, &request_, &writer_, queue, queue, tag);
+      break;
+    case telemetry::Method::kAdjust:
+      services.accounts.RequestAdjust(&context_, &request_, &writer_, queue, queue, tag);
+      break;
+    case telemetry::Method::kListTransfers:
+      services.accounts.RequestListTransfers(&context_, &request_, &writer_, queue, queue, tag);
+      break;
+    case telemetry::Method::kListUsage:
+      services.accounts.RequestListUsage(&context_, &request_, &writer_, queue, queue, tag);
+      break;
+    case telemetry::Method::kVerifyLedger:
+      services.accounts.RequestVerifyLedger(&context_, &request_, &writer_, queue, queue, tag);
       break;
     default:
       services.embedding.RequestCreateEmbedding(&context_, &request_, &writer_, queue, queue, tag);
@@ -198,20 +213,21 @@ base::Task<void> QueryCall::Run() {
   std::unique_ptr<Message> request(query.request.New());
   std::unique_ptr<Message> response(query.response.New());
 
-  auto who = exchange::Identify(*view, AuthorizationOf(context_), worker.clock().Now());
-  const auto* identity = std::get_if<tenancy::Identity>(&who);
-  Error error;
-  if (identity == nullptr) {
+  auto who = exchange::IdentifyOwner(*view, AuthorizationOf(context_), worker.clock().Now(),
+                                     query.for_admins);
+  const auto* owner = std::get_if<tenancy::KeyOwner>(&who);
+  QueryError error;
+  if (owner == nullptr) {
     error = std::move(std::get<model::CallError>(who));
   } else {
     error = ParseRequest(&request_, request.get());
   }
   if (!error) {
-    const Context context{worker, *view, *identity, request.get(), response.get()};
+    const QueryContext context{worker, *view, *owner, request.get(), response.get()};
     error = co_await query.answer(context);
   }
-  exchange::RecordQuery(worker, *view, query.method, request_id, identity,
-                        error ? &*error : nullptr, arrival, context_.peer());
+  exchange::RecordQuery(worker, *view, query.method, request_id, owner, error ? &*error : nullptr,
+                        arrival, context_.peer());
   if (error) {
     writer_.FinishWithError(ToStatus(*error, request_id), finished_tag_.ForOperation());
   } else {

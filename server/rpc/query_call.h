@@ -1,6 +1,9 @@
-// A call of a method that only looks (CountTokens, GetQuota, ListModels) or is not served yet
-// (CreateEmbedding): answered on the loop thread. One class for all: a method is a row of
-// kQueries in query_call.cc.
+// A call of a method that only looks (CountTokens, GetQuota, ListModels), manages accounts, or is
+// not served yet (CreateEmbedding): answered on the loop thread. One class for all: a method is a
+// row of kQueries in query_call.cc.
+//
+// It lives until its answer is there, also where its caller has gone meanwhile: gRPC says so only
+// when the answer is sent. So whoever answers late finds it.
 #pragma once
 
 #include <atomic>
@@ -16,7 +19,7 @@
 
 namespace pingti::rpc {
 
-inline constexpr int kQueryCount = 4;
+inline constexpr int kQueryCount = 10;
 
 class QueryCall {
  public:

@@ -67,6 +67,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
   builder.RegisterService(&made->services_.completion);
   builder.RegisterService(&made->services_.models);
   builder.RegisterService(&made->services_.embedding);
+  builder.RegisterService(&made->services_.accounts);
   builder.RegisterService(&made->services_.health);
   if (const auto& redis = config.quota.redis) {
     made->store_health_ = std::make_unique<quota::StoreHealth>(redis->address);

@@ -8,6 +8,7 @@
 #include <atomic>
 
 #include "grpc/health/v1/health.grpc.pb.h"
+#include "pingti/v1/accounts_service.grpc.pb.h"
 #include "pingti/v1/completion_service.grpc.pb.h"
 #include "pingti/v1/embedding_service.grpc.pb.h"
 #include "pingti/v1/models_service.grpc.pb.h"
@@ -18,12 +19,17 @@ using CompletionService = v1::Completion::WithRawMethod_GenerateCompletion<
     v1::Completion::WithRawMethod_StreamCompletion<v1::Completion::WithRawMethod_CountTokens<
         v1::Completion::WithRawMethod_GetQuota<v1::Completion::Service>>>>;
 using ModelsService = v1::Models::WithRawMethod_ListModels<v1::Models::Service>;
+using AccountsService = v1::Accounts::WithRawMethod_GetBalance<
+    v1::Accounts::WithRawMethod_TopUp<v1::Accounts::WithRawMethod_Adjust<
+        v1::Accounts::WithRawMethod_ListTransfers<v1::Accounts::WithRawMethod_ListUsage<
+            v1::Accounts::WithRawMethod_VerifyLedger<v1::Accounts::Service>>>>>>;
 using EmbeddingService = v1::Embedding::WithRawMethod_CreateEmbedding<v1::Embedding::Service>;
 
 struct Services {
   CompletionService completion;
   ModelsService models;
   EmbeddingService embedding;
+  AccountsService accounts;
   grpc::health::v1::Health::AsyncService health;
   // What the health service says.
   std::atomic<bool> serving{false};

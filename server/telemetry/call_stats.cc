@@ -30,6 +30,18 @@ std::string_view MethodName(Method method) {
       return "list_models";
     case Method::kCreateEmbedding:
       return "create_embedding";
+    case Method::kGetBalance:
+      return "get_balance";
+    case Method::kTopUp:
+      return "top_up";
+    case Method::kAdjust:
+      return "adjust";
+    case Method::kListTransfers:
+      return "list_transfers";
+    case Method::kListUsage:
+      return "list_usage";
+    case Method::kVerifyLedger:
+      return "verify_ledger";
   }
   base::CheckFailed(__FILE__, __LINE__, "known method", "Method out of range");
 }

@@ -37,8 +37,21 @@ inline constexpr int kUsageSourceCount = static_cast<int>(model::UsageSource::kE
 // Label: `none`, `measured`, `counted`, `estimated`.
 std::string_view UsageSourceName(model::UsageSource source);
 
-enum class Method { kUnary, kStream, kCountTokens, kGetQuota, kListModels, kCreateEmbedding };
-// Label: `unary`, `stream`, `count_tokens`, `get_quota`, `list_models`, `create_embedding`.
+enum class Method {
+  kUnary,
+  kStream,
+  kCountTokens,
+  kGetQuota,
+  kListModels,
+  kCreateEmbedding,
+  kGetBalance,
+  kTopUp,
+  kAdjust,
+  kListTransfers,
+  kListUsage,
+  kVerifyLedger,
+};
+// Label: `unary`, `stream`, `count_tokens`, `get_quota` and so on: the method's name in small.
 std::string_view MethodName(Method method);
 
 // The histograms all tenants share, because theirs would be too many: one object for a provider,

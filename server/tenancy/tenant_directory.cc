@@ -11,16 +11,21 @@ namespace pingti::tenancy {
 
 TenantDirectory::TenantDirectory(const config::Config& config) {
   for (size_t tenant = 0; tenant < config.tenants.size(); ++tenant) {
-    for (const config::KeyRecord& record : config.tenants[tenant].keys) {
-      Entry entry{{}, tenant, record.expires_at, record.models};
-      PINGTI_CHECK(record.sha256.size() == entry.hash.size(), "the configuration checks hashes");
-      std::copy(record.sha256.begin(), record.sha256.end(), entry.hash.begin());
-      by_public_id_.emplace(record.public_id, std::move(entry));
-    }
+    for (const config::KeyRecord& record : config.tenants[tenant].keys) Add(record, false, tenant);
+  }
+  for (size_t admin = 0; admin < config.admin_keys.size(); ++admin) {
+    Add(config.admin_keys[admin].record, true, admin);
   }
 }
 
-std::optional<Identity> TenantDirectory::Find(std::string_view key, absl::Time now) const {
+void TenantDirectory::Add(const config::KeyRecord& record, bool is_admin, size_t index) {
+  Entry entry{{}, is_admin, index, record.expires_at, record.models};
+  PINGTI_CHECK(record.sha256.size() == entry.hash.size(), "the configuration checks hashes");
+  std::copy(record.sha256.begin(), record.sha256.end(), entry.hash.begin());
+  by_public_id_.emplace(record.public_id, std::move(entry));
+}
+
+std::optional<KeyOwner> TenantDirectory::FindOwner(std::string_view key, absl::Time now) const {
   static const Entry kNobody{};
   const auto it = by_public_id_.find(PublicIdOf(key).value_or(std::string_view()));
   const bool known = it != by_public_id_.end();
@@ -29,7 +34,13 @@ std::optional<Identity> TenantDirectory::Find(std::string_view key, absl::Time n
   const bool same = CRYPTO_memcmp(hash.data(), entry.hash.data(), hash.size()) == 0;
   const bool lives = now < entry.expires_at;
   if (!known || !same || !lives) return std::nullopt;
-  return Identity{entry.tenant, it->first, entry.models};
+  return KeyOwner{entry.is_admin, entry.index, it->first, entry.models};
+}
+
+std::optional<Identity> TenantDirectory::Find(std::string_view key, absl::Time now) const {
+  const std::optional<KeyOwner> owner = FindOwner(key, now);
+  if (!owner || owner->is_admin) return std::nullopt;
+  return Identity{owner->index, owner->key_id, owner->key_models};
 }
 
 }  // namespace pingti::tenancy

@@ -14,11 +14,20 @@
 
 namespace pingti::tenancy {
 
+// A tenant, by one of its keys.
 struct Identity {
   size_t tenant = 0;        // index in Config::tenants
   std::string_view key_id;  // public id of the key; lives as long as the directory
   // That calls with the key may name, as key_id; empty: those of the tenant.
-  std::span<const std::string> key_models;
+  std::span<const std::string> key_models{};
+};
+
+// Whose key it is: a tenant's, or an administrator's.
+struct KeyOwner {
+  bool is_admin = false;
+  size_t index = 0;         // in Config::tenants, or in Config::admin_keys
+  std::string_view key_id;  // as in Identity
+  std::span<const std::string> key_models{};
 };
 
 class TenantDirectory {
@@ -27,12 +36,15 @@ class TenantDirectory {
 
   // The owner of a key that is valid at `now`. Unknown ids, wrong secrets and keys that have
   // expired take the same path and time.
+  std::optional<KeyOwner> FindOwner(std::string_view key, absl::Time now) const;
+  // The same, of a tenant's key only.
   std::optional<Identity> Find(std::string_view key, absl::Time now) const;
 
  private:
   struct Entry {
     KeyHash hash{};
-    size_t tenant = 0;
+    bool is_admin = false;
+    size_t index = 0;
     absl::Time expires_at = absl::InfinitePast();
     std::vector<std::string> models{};
   };
@@ -40,6 +52,8 @@ class TenantDirectory {
     using is_transparent = void;
     size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
   };
+  void Add(const config::KeyRecord& record, bool is_admin, size_t index);
+
   std::unordered_map<std::string, Entry, Hash, std::equal_to<>> by_public_id_;
 };
 

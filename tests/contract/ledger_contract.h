@@ -6,3 +6,4 @@
 #include "tests/contract/ledger_calls_contract.h"
 #include "tests/contract/ledger_fixture.h"
 #include "tests/contract/ledger_money_contract.h"
+#include "tests/contract/ledger_read_contract.h"

@@ -29,6 +29,7 @@ class LedgerWorld {
   // Starts a server; `fault` as in PINGTI_FAULT_POINT, or empty.
   std::unique_ptr<Server> Start(const std::string& fault = "") const;
   client::Client Client(const Server& server) const { return server.Client(key_.key); }
+  const std::string& key() const { return key_.key; }
   FragileProvider& provider() { return provider_; }
   testing_postgres::PostgresServer* postgres() { return postgres_.get(); }
   storage::Engine engine() const { return engine_; }

@@ -49,8 +49,8 @@ class DevRun:
         self.mark = uuid.uuid4().hex
         self.environment = {name: value for name, value in os.environ.items()
                             if name not in PROVIDER_KEYS and not name.startswith("PINGTI_")}
-        self.environment.update({"XDG_CONFIG_HOME": config_home, "PINGTI_SKIP_BUILD": "1",
-                                 MARK: self.mark}, **environment)
+        self.environment.update({"XDG_CONFIG_HOME": config_home, "XDG_STATE_HOME": config_home,
+                                 "PINGTI_SKIP_BUILD": "1", MARK: self.mark}, **environment)
         self.grpc = f"127.0.0.1:{free_port()}"
         self.metrics = f"127.0.0.1:{free_port()}"
         self.said = ""
@@ -131,8 +131,11 @@ class DevRunTest(unittest.TestCase):
         self.key_file = pathlib.Path(self.folder.name) / "pingti" / "key"
 
     def chat(self, run):
+        return self.pingti(run, "chat", "hi")
+
+    def pingti(self, run, *arguments):
         return subprocess.run(
-            [SOURCE / "build/bin/pingti", "--target", run.grpc, "chat", "hi"],
+            [SOURCE / "build/bin/pingti", "--target", run.grpc, *arguments],
             env=run.environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
             timeout=SECONDS_MAX, check=False)
 
@@ -168,6 +171,23 @@ class DevRunTest(unittest.TestCase):
             self.assertEqual(self.chat(again).returncode, 0)
             self.expect_clean_end(again)
 
+    def test_its_ledger_is_kept_and_its_administrator_pays_in(self):
+        admin_key_file = self.key_file.with_name("admin-key")
+        with dev_run(self.folder.name) as run:
+            self.assertEqual(stat.S_IMODE(admin_key_file.stat().st_mode), 0o600)
+            self.assertNotIn(admin_key_file.read_text().strip(), run.said)
+            paid = self.pingti(run, "topup", "development", "10", "--reference", "first")
+            self.assertEqual(paid.returncode, 0, paid.stderr)
+            self.assertIn("10.00 CNY paid in, 5.00 CNY of bonus", paid.stdout)
+            verified = self.pingti(run, "ledger", "verify")
+            self.assertEqual(verified.returncode, 0, verified.stderr)
+            self.expect_clean_end(run)
+        with dev_run(self.folder.name) as again:
+            balance = self.pingti(again, "balance")
+            self.assertEqual(balance.returncode, 0, balance.stderr)
+            self.assertIn("115.00", balance.stdout)
+            self.expect_clean_end(again)
+
     def test_with_a_providers_key_nothing_is_simulated(self):
         with dev_run(self.folder.name, {"OPENAI_API_KEY": "x"}) as run:
             self.assertRegex(run.said, r"answers +OpenAI")
@@ -182,7 +202,7 @@ class DevRunTest(unittest.TestCase):
             taken.listen()
             address = f"127.0.0.1:{taken.getsockname()[1]}"
             environment = {**os.environ, "XDG_CONFIG_HOME": self.folder.name,
-                           "PINGTI_SKIP_BUILD": "1"}
+                           "XDG_STATE_HOME": self.folder.name, "PINGTI_SKIP_BUILD": "1"}
             ended = subprocess.run(
                 ["./dev", "run", "--grpc", address, "--metrics", "127.0.0.1:0"], cwd=SOURCE,
                 env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,

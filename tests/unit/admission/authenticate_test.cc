@@ -24,6 +24,8 @@ config::Config MakeConfig() {
     tenant.keys.push_back({name, std::string(hash.begin(), hash.end())});
   }
   config.tenants[1].suspended = true;
+  const tenancy::KeyHash hash = tenancy::HashKey("pt_boss_s3cret");
+  config.admin_keys.push_back({"finance", {"boss", std::string(hash.begin(), hash.end())}});
   return config;
 }
 
@@ -65,6 +67,18 @@ TEST_F(AuthenticateTest, WrongSecretAndUnknownIdLookTheSame) {
   const auto wrong = Authenticate("Bearer pt_acme_wrong", directory_, config_, kNow);
   const auto unknown = Authenticate("Bearer pt_nobody_wrong", directory_, config_, kNow);
   EXPECT_EQ(std::get<model::CallError>(wrong).message, std::get<model::CallError>(unknown).message);
+}
+
+TEST_F(AuthenticateTest, AnAdministratorIsLetInOnlyWhereAsked) {
+  EXPECT_EQ(Who("Bearer pt_boss_s3cret"), "KEY_INVALID");
+  const auto refused = Authenticate("Bearer pt_boss_s3cret", directory_, config_, kNow);
+  EXPECT_THAT(std::get<model::CallError>(refused).message, HasSubstr("administrator"));
+  const auto owner = AuthenticateOwner("Bearer pt_boss_s3cret", directory_, config_, kNow);
+  EXPECT_TRUE(std::get<tenancy::KeyOwner>(owner).is_admin);
+  const auto tenant = AuthenticateOwner("Bearer pt_acme_s3cret", directory_, config_, kNow);
+  EXPECT_FALSE(std::get<tenancy::KeyOwner>(tenant).is_admin);
+  const auto suspended = AuthenticateOwner("Bearer pt_duck_s3cret", directory_, config_, kNow);
+  EXPECT_EQ(std::get<model::CallError>(suspended).reason, model::ErrorReason::kTenantSuspended);
 }
 
 TEST_F(AuthenticateTest, ASuspendedTenantIsToldSoOnlyWithAValidKey) {

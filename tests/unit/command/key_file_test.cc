@@ -18,6 +18,8 @@ TEST(KeyFilePath, FollowsXdg) {
   EXPECT_EQ(KeyFilePath("/cfg", "/home/me"), "/cfg/pingti/key");
   EXPECT_EQ(KeyFilePath(nullptr, "/home/me"), "/home/me/.config/pingti/key");
   EXPECT_EQ(KeyFilePath("relative", "/home/me"), "/home/me/.config/pingti/key");
+  EXPECT_EQ(KeyFilePath("/cfg", nullptr, kAdminKeyFile), "/cfg/pingti/admin-key");
+  EXPECT_EQ(KeyFilePath(nullptr, "/home/me", kAdminKeyFile), "/home/me/.config/pingti/admin-key");
   EXPECT_EQ(KeyFilePath("", ""), "");
   EXPECT_EQ(KeyFilePath(nullptr, nullptr), "");
 }

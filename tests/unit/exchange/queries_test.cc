@@ -145,7 +145,7 @@ TEST_F(QueriesTest, ShowsTheLimitsOfTheKeyToo) {
 }
 
 TEST_F(QueriesTest, AQueryIsCounted) {
-  const tenancy::Identity me = who();
+  const tenancy::KeyOwner me{false, who().tenant, who().key_id};
   RecordQuery(worker(), view(), telemetry::Method::kCountTokens, "id", &me, nullptr,
               clock_.MonotonicNow(), "peer");
   const model::CallError error = worker().runtime().routes().Unknown("gpt-5");

@@ -55,6 +55,10 @@ TEST(ErrorReasonTest, HasTheCodeOfTheTableOfErrors) {
       {ErrorReason::kCancelled, absl::StatusCode::kCancelled},
       {ErrorReason::kNotSupported, absl::StatusCode::kUnimplemented},
       {ErrorReason::kInternal, absl::StatusCode::kInternal},
+      {ErrorReason::kAccountUnknown, absl::StatusCode::kNotFound},
+      {ErrorReason::kNotAdmin, absl::StatusCode::kPermissionDenied},
+      {ErrorReason::kReferenceInUse, absl::StatusCode::kAlreadyExists},
+      {ErrorReason::kLedgerOff, absl::StatusCode::kFailedPrecondition},
   };
   for (const auto& [reason, code] : table) {
     EXPECT_EQ(ErrorReasonCode(reason), code) << ErrorReasonName(reason);

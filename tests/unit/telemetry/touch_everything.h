@@ -7,8 +7,10 @@ namespace pingti::telemetry {
 
 inline void TouchEverything(Registry& registry) {
   WorkerMetrics& worker = registry.worker(0);
-  for (Method method : {Method::kUnary, Method::kStream, Method::kCountTokens, Method::kGetQuota,
-                        Method::kListModels, Method::kCreateEmbedding}) {
+  for (Method method :
+       {Method::kUnary, Method::kStream, Method::kCountTokens, Method::kGetQuota,
+        Method::kListModels, Method::kCreateEmbedding, Method::kGetBalance, Method::kTopUp,
+        Method::kAdjust, Method::kListTransfers, Method::kListUsage, Method::kVerifyLedger}) {
     CallStats& calls = worker.Calls({"acme", "gpt-4o", "yi", "yi-large", method});
     for (int result = 0; result < kResultCount; ++result) calls.RecordEnd(result, 0.25);
     for (auto source : {model::UsageSource::kMeasured, model::UsageSource::kCounted,

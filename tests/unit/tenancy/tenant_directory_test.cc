@@ -27,6 +27,7 @@ class TenantDirectoryTest : public ::testing::Test {
     config.tenants[0].keys = {RecordOf("pt_one_secret1"), RecordOf("pt_two_secret2")};
     config.tenants[1].name = "duck";
     config.tenants[1].keys = {RecordOf("pt_three_secret3")};
+    config.admin_keys.push_back({"finance", RecordOf("pt_boss_secret4")});
     return config;
   }
   const TenantDirectory directory_{MakeConfig()};
@@ -76,6 +77,20 @@ TEST_F(TenantDirectoryTest, AKeyEndsAtItsTime) {
             std::vector<std::string>{"gpt-4o"});
   EXPECT_FALSE(directory.Find("pt_one_secret1", kNow + absl::Hours(1)).has_value());
   EXPECT_TRUE(directory.Find("pt_two_secret2", kNow + absl::Hours(1)).has_value());
+}
+
+TEST_F(TenantDirectoryTest, AnAdminKeyIsNoTenants) {
+  const auto owner = directory_.FindOwner("pt_boss_secret4", kNow);
+  ASSERT_TRUE(owner.has_value());
+  EXPECT_TRUE(owner->is_admin);
+  EXPECT_EQ(owner->index, 0u);
+  EXPECT_EQ(owner->key_id, "boss");
+  EXPECT_FALSE(directory_.Find("pt_boss_secret4", kNow).has_value());
+  EXPECT_FALSE(directory_.FindOwner("pt_boss_secret5", kNow).has_value());
+  const auto tenant = directory_.FindOwner("pt_three_secret3", kNow);
+  ASSERT_TRUE(tenant.has_value());
+  EXPECT_FALSE(tenant->is_admin);
+  EXPECT_EQ(tenant->index, 1u);
 }
 
 TEST_F(TenantDirectoryTest, AcceptsAKeyThatWasJustMade) {

@@ -1,0 +1,285 @@
+#include "client/command/accounts.h"
+
+#include <algorithm>
+#include <functional>
+#include <iterator>
+#include <utility>
+#include <vector>
+
+#include "client/command/accounts_table.h"
+#include "client/command/format.h"
+#include "client/command/json.h"
+#include "client/command/statement.h"
+#include "client/command/visible_text.h"
+
+namespace pingti::command {
+namespace {
+
+constexpr int kPageSize = 1000;
+
+// One command under way.
+class Run {
+ public:
+  explicit Run(const Session& session)
+      : session_(session),
+        line_(*session.line.accounts),
+        color_(session.console.OutColor()),
+        answer_(session.interrupts) {
+    options_.cancel = answer_.token();
+  }
+
+  ExitCode Go() {
+    switch (line_.verb) {
+      case AccountsVerb::kBalance:
+        return ShowBalance();
+      case AccountsVerb::kTopUp:
+        return TopUp();
+      case AccountsVerb::kAdjust:
+        return Adjust();
+      case AccountsVerb::kLedgerList:
+        return ListTransfers();
+      case AccountsVerb::kLedgerVerify:
+        return Verify();
+      case AccountsVerb::kUsage:
+        return ShowUsage();
+      case AccountsVerb::kStatement:
+        return WriteStatement();
+    }
+    return kExitOther;
+  }
+
+ private:
+  template <typename Item>
+  using Each = std::function<ExitCode(std::vector<Item>)>;
+
+  ExitCode Write(const std::string& text) const {
+    session_.console.out << text;
+    session_.console.out.flush();
+    if (session_.console.out.good()) return kExitOk;
+    session_.console.Complain("standard output cannot be written");
+    return kExitOther;
+  }
+  // CSV and JSON hold foreign text: on a terminal its controls are shown.
+  ExitCode WriteForeign(const std::string& text) const {
+    if (session_.console.WriteText(text)) return kExitOk;
+    session_.console.Complain("standard output cannot be written");
+    return kExitOther;
+  }
+  ExitCode WriteJson(const google::protobuf::Message& message) const {
+    return WriteForeign(ToJson(message) + "\n");
+  }
+
+  // How far a long list is, where a person waits for it.
+  void ShowProgress(std::size_t items) const {
+    if (!session_.console.err_is_terminal) return;
+    session_.console.err << "\r" << FormatCount(static_cast<std::int64_t>(items)) << " rows"
+                         << std::flush;
+  }
+  void EndProgress() const {
+    if (session_.console.err_is_terminal) session_.console.err << "\r\x1b[K" << std::flush;
+  }
+
+  template <typename Request>
+  void SetOwnerAndRange(Request* request) const {
+    request->set_tenant(line_.tenant);
+    if (line_.range.from != 0) request->mutable_from()->set_seconds(line_.range.from);
+    if (line_.range.until != 0) request->mutable_until()->set_seconds(line_.range.until);
+  }
+
+  // Calls `each` with the items of every page; `limit` 0: all. `items` takes them out of a page.
+  template <typename Item, typename Request, typename Response>
+  ExitCode ForEachPage(Request request,
+                       client::Result<Response> (client::Client::*list)(const Request&,
+                                                                        const client::CallOptions&)
+                           const,
+                       google::protobuf::RepeatedPtrField<Item>* (Response::*items)(),
+                       std::int64_t limit, const Each<Item>& each) const {
+    std::int64_t seen = 0;
+    while (limit == 0 || seen < limit) {
+      const std::int64_t left = limit == 0 ? kPageSize : limit - seen;
+      request.set_page_size(static_cast<int>(std::min<std::int64_t>(left, kPageSize)));
+      client::Result<Response> page = (session_.client.*list)(request, options_);
+      if (!page.ok()) return session_.Fail(page.error());
+      auto* found = (page.value().*items)();
+      seen += found->size();
+      const std::string& next = page->next_page_token();
+      if (seen > kPageSize || !next.empty()) ShowProgress(static_cast<std::size_t>(seen));
+      const ExitCode code =
+          each({std::make_move_iterator(found->begin()), std::make_move_iterator(found->end())});
+      if (code != kExitOk || next.empty()) return code;
+      if (next == request.page_token()) {
+        return session_.Fail(
+            client::LocalError(grpc::StatusCode::INTERNAL, "the server's list does not end"));
+      }
+      request.set_page_token(next);
+    }
+    return kExitOk;
+  }
+
+  ExitCode EachTransfer(const v1::ListTransfersRequest& request, std::int64_t limit,
+                        const Each<v1::Transfer>& each) const {
+    return ForEachPage<v1::Transfer>(request, &client::Client::ListTransfers,
+                                     &v1::ListTransfersResponse::mutable_transfers, limit, each);
+  }
+  ExitCode EachUsage(const Each<v1::UsageRow>& each) const {
+    v1::ListUsageRequest request;
+    SetOwnerAndRange(&request);
+    return ForEachPage<v1::UsageRow>(request, &client::Client::ListUsage,
+                                     &v1::ListUsageResponse::mutable_rows, 0, each);
+  }
+
+  ExitCode ShowBalance() const {
+    v1::GetBalanceRequest request;
+    request.set_tenant(line_.tenant);
+    const auto balance = session_.client.GetBalance(request, options_);
+    if (!balance.ok()) return session_.Fail(balance.error());
+    if (line_.form == OutputForm::kJson) return WriteJson(*balance);
+    return Write(BalanceTable(balance->tenant(), balance->balance(), color_));
+  }
+
+  std::string Done(const std::string& what, bool before) const {
+    return VisibleText(what + " (reference " + line_.reference + ")", LineBreaks::kShow) +
+           (before ? ": had been done before, nothing was changed\n\n" : "\n\n");
+  }
+
+  ExitCode TopUp() const {
+    v1::TopUpRequest request;
+    request.set_tenant(line_.tenant);
+    request.mutable_amount()->set_nano_units(line_.nano);
+    request.set_reference(line_.reference);
+    request.set_reason(line_.reason);
+    const auto done = session_.client.TopUp(request, options_);
+    if (!done.ok()) return session_.Fail(done.error());
+    if (line_.form == OutputForm::kJson) return WriteJson(*done);
+    v1::Money amount = done->bonus();
+    amount.set_nano_units(line_.nano);
+    std::string what = FormatMoney(amount) + " paid in";
+    if (done->bonus().nano_units() != 0) what += ", " + FormatMoney(done->bonus()) + " of bonus";
+    return Write(Done(what, done->done_before()) +
+                 BalanceTable(line_.tenant, done->balance(), color_));
+  }
+
+  ExitCode Adjust() const {
+    v1::AdjustRequest request;
+    request.set_tenant(line_.tenant);
+    request.mutable_amount()->set_nano_units(line_.nano);
+    request.set_reference(line_.reference);
+    request.set_reason(line_.reason);
+    request.set_refund(line_.refund);
+    const auto done = session_.client.Adjust(request, options_);
+    if (!done.ok()) return session_.Fail(done.error());
+    if (line_.form == OutputForm::kJson) return WriteJson(*done);
+    v1::Money amount = done->balance().total();
+    amount.set_nano_units(line_.nano);
+    return Write(Done((line_.refund ? "refund of " : "adjustment of ") + FormatMoney(amount),
+                      done->done_before()) +
+                 BalanceTable(line_.tenant, done->balance(), color_));
+  }
+
+  ExitCode ListTransfers() const {
+    v1::ListTransfersRequest request;
+    SetOwnerAndRange(&request);
+    request.set_kind(line_.kind);
+    if (line_.form == OutputForm::kCsv) {
+      ExitCode code = WriteForeign(TransfersCsvHead());
+      if (code != kExitOk) return code;
+      code = EachTransfer(request, line_.limit, [this](const std::vector<v1::Transfer>& page) {
+        return WriteForeign(TransfersCsv(page));
+      });
+      EndProgress();
+      return code;
+    }
+    std::vector<v1::Transfer> all;
+    const ExitCode code = EachTransfer(request, line_.limit, Collect(&all));
+    EndProgress();
+    if (code != kExitOk) return code;
+    if (line_.form == OutputForm::kTable) {
+      return Write(TransfersTable(all, line_.all_tenants, color_));
+    }
+    v1::ListTransfersResponse response;
+    response.mutable_transfers()->Add(all.begin(), all.end());
+    return WriteJson(response);
+  }
+
+  ExitCode ShowUsage() const {
+    if (line_.form == OutputForm::kCsv) {
+      ExitCode code = WriteForeign(UsageCsvHead());
+      if (code != kExitOk) return code;
+      code = EachUsage(
+          [this](const std::vector<v1::UsageRow>& page) { return WriteForeign(UsageCsv(page)); });
+      EndProgress();
+      return code;
+    }
+    std::vector<v1::UsageRow> all;
+    const ExitCode code = EachUsage(Collect(&all));
+    EndProgress();
+    if (code != kExitOk) return code;
+    if (line_.form == OutputForm::kTable) return Write(UsageTable(all, line_.all_tenants, color_));
+    v1::ListUsageResponse response;
+    response.mutable_rows()->Add(all.begin(), all.end());
+    return WriteJson(response);
+  }
+
+  ExitCode Verify() const {
+    const auto verified = session_.client.VerifyLedger(options_);
+    if (!verified.ok()) return session_.Fail(verified.error());
+    const ExitCode code = line_.form == OutputForm::kJson ? WriteJson(*verified)
+                                                          : Write(VerifyTable(*verified, color_));
+    return code == kExitOk && !verified->findings().empty() ? kExitOther : code;
+  }
+
+  ExitCode ReadBalance(std::int64_t at, v1::Balance* balance, std::string* tenant) const {
+    v1::GetBalanceRequest request;
+    request.set_tenant(line_.tenant);
+    request.mutable_at()->set_seconds(at);
+    const auto read = session_.client.GetBalance(request, options_);
+    if (!read.ok()) return session_.Fail(read.error());
+    *balance = read->balance();
+    *tenant = read->tenant();
+    return kExitOk;
+  }
+
+  ExitCode WriteStatement() const {
+    Statement statement;
+    statement.month = line_.month;
+    ExitCode code = ReadBalance(line_.range.from, &statement.opening, &statement.tenant);
+    // Charges, of which there may be a million, are what the balances and the others leave.
+    for (int kind = 1; code == kExitOk && v1::TransferKind_IsValid(kind); ++kind) {
+      if (kind == v1::TRANSFER_KIND_CHARGE) continue;
+      v1::ListTransfersRequest request;
+      SetOwnerAndRange(&request);
+      request.set_kind(static_cast<v1::TransferKind>(kind));
+      code = EachTransfer(request, 0, Collect(&statement.transfers));
+    }
+    if (code == kExitOk) code = EachUsage(Collect(&statement.usage));
+    if (code == kExitOk) {
+      code = ReadBalance(line_.range.until, &statement.closing, &statement.tenant);
+    }
+    EndProgress();
+    if (code != kExitOk) return code;
+    std::sort(statement.transfers.begin(), statement.transfers.end(),
+              [](const v1::Transfer& a, const v1::Transfer& b) { return a.id() < b.id(); });
+    return WriteForeign(line_.form == OutputForm::kHtml ? StatementHtml(statement)
+                                                        : StatementCsv(statement));
+  }
+
+  template <typename Item>
+  static Each<Item> Collect(std::vector<Item>* all) {
+    return [all](std::vector<Item> page) {
+      std::move(page.begin(), page.end(), std::back_inserter(*all));
+      return kExitOk;
+    };
+  }
+
+  const Session& session_;
+  const AccountsLine& line_;
+  const bool color_;
+  const Interrupts::Answer answer_;
+  client::CallOptions options_;
+};
+
+}  // namespace
+
+ExitCode RunAccounts(const Session& session) { return Run(session).Go(); }
+
+}  // namespace pingti::command

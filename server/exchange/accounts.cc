@@ -1,0 +1,297 @@
+#include "server/exchange/accounts.h"
+
+#include <algorithm>
+#include <memory>
+#include <string_view>
+#include <utility>
+
+#include "absl/strings/str_join.h"
+#include "server/base/log.h"
+#include "server/base/money.h"
+#include "server/base/signal.h"
+#include "server/base/strings.h"
+#include "server/base/text.h"
+#include "server/billing/ledger_client.h"
+#include "server/exchange/tenant_accounts.h"
+
+namespace pingti::exchange {
+namespace {
+
+using billing::TopUpReply;
+using Error = std::optional<model::CallError>;
+
+// What a caller is told to wait where the ledger cannot be asked.
+constexpr absl::Duration kLedgerRetry = absl::Seconds(1);
+constexpr size_t kNearNamesMax = 3;
+
+model::CallError Refuse(model::ErrorReason reason, std::string message) {
+  model::CallError error;
+  error.reason = reason;
+  error.message = std::move(message);
+  return error;
+}
+
+Error CheckAdmin(const tenancy::KeyOwner& who) {
+  if (who.is_admin) return std::nullopt;
+  return Refuse(model::ErrorReason::kNotAdmin, "this takes the key of an administrator");
+}
+
+enum class Empty { kAllTenants, kWrong };
+
+// Whose account is asked for, into `tenant`; `empty`: what that means to an administrator.
+Error Resolve(const View& view, const tenancy::KeyOwner& who, Empty empty, std::string* tenant) {
+  if (who.is_admin) {
+    if (!tenant->empty() || empty == Empty::kAllTenants) return std::nullopt;
+    return model::InvalidField("tenant", "is empty; an administrator says whose account it is");
+  }
+  const std::string& own = view.config().tenants[who.index].name;
+  if (tenant->empty()) *tenant = own;
+  if (*tenant == own) return std::nullopt;
+  return Refuse(model::ErrorReason::kNotAdmin,
+                base::StrCat("the key belongs to tenant ", own,
+                             "; another tenant's account takes the key of an administrator"));
+}
+
+Error CheckLedger(Worker& worker) {
+  if (worker.accounts() != nullptr) return std::nullopt;
+  return Refuse(model::ErrorReason::kLedgerOff,
+                "this server keeps no ledger: its operator switches it on with --data-dir, "
+                "billing.data_dir or billing.database");
+}
+
+bool IsLine(std::string_view text) {
+  return std::all_of(text.begin(), text.end(),
+                     [](char c) { return static_cast<unsigned char>(c) >= 0x20 && c != 0x7f; });
+}
+
+Error CheckText(const char* field, const std::string& text, size_t bytes_max, bool required) {
+  if (required && text.empty()) return model::InvalidField(field, "is empty; it is required");
+  if (text.size() > bytes_max) {
+    return model::InvalidField(
+        field, base::StrCat("has ", text.size(), " bytes; at most ", bytes_max, " are allowed"));
+  }
+  if (!IsLine(text)) return model::InvalidField(field, "has a control character; write one line");
+  return std::nullopt;
+}
+
+Error CheckAmount(int64_t nano) {
+  constexpr int64_t kMax = kAmountUnitsMax * base::kNanoPerUnit;
+  if (nano != 0 && nano <= kMax && nano >= -kMax) return std::nullopt;
+  return model::InvalidField("amount",
+                             nano == 0 ? "is 0; write how much"
+                                       : base::StrCat("is more than ", kAmountUnitsMax, " units"));
+}
+
+Error CheckPayment(const billing::TopUp& top_up) {
+  if (auto error = CheckAmount(top_up.nano)) return error;
+  if (top_up.nano < 0) {
+    return model::InvalidField("amount", "is below 0; money is taken by an adjustment");
+  }
+  if (auto error = CheckText("reference", top_up.reference, kReferenceBytesMax, true)) return error;
+  return CheckText("reason", top_up.reason, kReasonBytesMax, false);
+}
+
+Error CheckCorrection(const billing::Adjustment& adjustment) {
+  if (auto error = CheckAmount(adjustment.nano)) return error;
+  if (adjustment.refund && adjustment.nano > 0) {
+    return model::InvalidField("amount", "is above 0; a refund takes money from the account");
+  }
+  if (auto error = CheckText("reference", adjustment.reference, kReferenceBytesMax, true)) {
+    return error;
+  }
+  return CheckText("reason", adjustment.reason, kReasonBytesMax, true);
+}
+
+model::CallError AccountUnknown(const View& view, const std::string& tenant) {
+  auto error = Refuse(model::ErrorReason::kAccountUnknown,
+                      base::StrCat("tenant ", tenant, " has no account"));
+  error.metadata["tenant"] = tenant;
+  std::vector<std::string_view> names;
+  for (const config::Tenant& known : view.config().tenants) names.push_back(known.name);
+  const std::vector<std::string> near = base::NearestNames(tenant, names, kNearNamesMax);
+  if (!near.empty()) error.metadata["near"] = absl::StrJoin(near, ",");
+  return error;
+}
+
+std::string ActorOf(const View& view, const tenancy::KeyOwner& who) {
+  return base::StrCat("admin:", view.config().admin_keys[who.index].name);
+}
+
+// What is wrong with the end of a payment or correction.
+Error ErrorOf(const TopUpReply& reply, const View& view, const std::string& tenant,
+              const std::string& reference) {
+  switch (reply.verdict) {
+    case TopUpReply::Verdict::kDone:
+    case TopUpReply::Verdict::kDoneBefore:
+      return std::nullopt;
+    case TopUpReply::Verdict::kNoAccount:
+      return AccountUnknown(view, tenant);
+    case TopUpReply::Verdict::kOtherAmount: {
+      auto error = Refuse(model::ErrorReason::kReferenceInUse,
+                          base::StrCat("reference ", reference, " of tenant ", tenant,
+                                       " stands for another amount; a new payment or correction "
+                                       "takes a new reference"));
+      error.metadata["tenant"] = tenant;
+      error.metadata["reference"] = reference;
+      return error;
+    }
+    case TopUpReply::Verdict::kTooLittle: {
+      const int64_t free = std::min(reply.balance.cash, reply.balance.available());
+      const std::string shown = base::FormatMoney({free, view.config().billing.currency});
+      auto error = Refuse(model::ErrorReason::kBalanceTooLow,
+                          base::StrCat("only ", shown, " of cash can be taken from tenant ", tenant,
+                                       ": bonus and what running calls hold stay"));
+      error.metadata["balance"] = shown;
+      return error;
+    }
+  }
+  base::CheckFailed(__FILE__, __LINE__, "known verdict", "Verdict out of range");
+}
+
+enum class Access { kRead, kWrite };
+
+// Runs `work` in the ledger and waits for its end, which comes on the loop. What is shared with the
+// ledger is in `answer`: it needs nothing of the call.
+// Whoever asks makes the Task in a statement of its own: g++ 12 copies the temporary arguments of a
+// call that is awaited bit by bit, and short strings in them then point into freed memory.
+base::Task<Error> Ask(Worker& worker, Access access, std::string tenant,
+                      billing::LedgerClient::LedgerWork work) {
+  struct Answer {
+    base::Signal signal;
+    bool ready = false;
+    absl::Status status;
+  };
+  auto answer = std::make_shared<Answer>();
+  billing::LedgerClient::Done done = [answer](const absl::Status& status) {
+    answer->status = status;
+    answer->ready = true;
+    answer->signal.Notify();
+  };
+  billing::LedgerClient& ledger = *worker.accounts();
+  if (access == Access::kRead) {
+    ledger.Read(std::move(work), worker.loop(), std::move(done));
+  } else {
+    ledger.Write(tenant, std::move(work), worker.loop(), std::move(done));
+  }
+  while (!answer->ready) co_await answer->signal.Wait();
+  if (answer->status.ok()) co_return std::nullopt;
+  base::Log(base::LogLevel::kWarning, "the ledger could not be asked",
+            {{"cause", answer->status.ToString()}});
+  auto error =
+      Refuse(model::ErrorReason::kLedgerUnavailable, "the ledger cannot be read or written now");
+  error.retry_delay = kLedgerRetry;
+  co_return error;
+}
+
+}  // namespace
+
+base::Task<OrError<BalanceReport>> ReadBalance(Worker& worker, const View& view,
+                                               tenancy::KeyOwner who, std::string tenant,
+                                               std::optional<absl::Time> at) {
+  if (auto error = Resolve(view, who, Empty::kWrong, &tenant)) co_return *std::move(error);
+  if (auto error = CheckLedger(worker)) co_return *std::move(error);
+  auto found = std::make_shared<std::optional<billing::Balance>>();
+  billing::LedgerClient::LedgerWork work = [=](billing::Ledger& ledger) {
+    *found = at ? ledger.GetBalanceAt(tenant, *at) : ledger.GetBalance(tenant);
+  };
+  base::Task<Error> ask = Ask(worker, Access::kRead, tenant, std::move(work));
+  Error failed = co_await std::move(ask);
+  if (failed) co_return *std::move(failed);
+  if (!*found) co_return AccountUnknown(view, tenant);
+  BalanceReport report{tenant, **found};
+  co_return report;
+}
+
+base::Task<OrError<TopUpReply>> TopUp(Worker& worker, const View& view, tenancy::KeyOwner who,
+                                      billing::TopUp top_up) {
+  if (auto error = CheckAdmin(who)) co_return *std::move(error);
+  if (auto error = Resolve(view, who, Empty::kWrong, &top_up.tenant)) co_return *std::move(error);
+  if (auto error = CheckLedger(worker)) co_return *std::move(error);
+  if (auto error = CheckPayment(top_up)) co_return *std::move(error);
+  top_up.actor = ActorOf(view, who);
+  top_up.at = worker.clock().Now();
+  const billing::Plan plan = worker.accounts()->plan();
+  auto reply = std::make_shared<TopUpReply>();
+  billing::LedgerClient::LedgerWork work = [=](billing::Ledger& ledger) {
+    *reply = TopUpTenant(ledger, top_up, plan);
+  };
+  base::Task<Error> ask = Ask(worker, Access::kWrite, top_up.tenant, std::move(work));
+  Error failed = co_await std::move(ask);
+  if (failed) co_return *std::move(failed);
+  if (auto error = ErrorOf(*reply, view, top_up.tenant, top_up.reference)) {
+    co_return *std::move(error);
+  }
+  co_return *reply;
+}
+
+base::Task<OrError<TopUpReply>> Adjust(Worker& worker, const View& view, tenancy::KeyOwner who,
+                                       billing::Adjustment adjustment) {
+  if (auto error = CheckAdmin(who)) co_return *std::move(error);
+  if (auto error = Resolve(view, who, Empty::kWrong, &adjustment.tenant)) {
+    co_return *std::move(error);
+  }
+  if (auto error = CheckLedger(worker)) co_return *std::move(error);
+  if (auto error = CheckCorrection(adjustment)) co_return *std::move(error);
+  adjustment.actor = ActorOf(view, who);
+  adjustment.at = worker.clock().Now();
+  auto reply = std::make_shared<TopUpReply>();
+  billing::LedgerClient::LedgerWork work = [=](billing::Ledger& ledger) {
+    *reply = ledger.Adjust(adjustment);
+  };
+  base::Task<Error> ask = Ask(worker, Access::kWrite, adjustment.tenant, std::move(work));
+  Error failed = co_await std::move(ask);
+  if (failed) co_return *std::move(failed);
+  if (auto error = ErrorOf(*reply, view, adjustment.tenant, adjustment.reference)) {
+    co_return *std::move(error);
+  }
+  co_return *reply;
+}
+
+base::Task<OrError<std::vector<billing::Transfer>>> ListTransfers(Worker& worker, const View& view,
+                                                                  tenancy::KeyOwner who,
+                                                                  billing::TransferFilter filter) {
+  if (auto error = Resolve(view, who, Empty::kAllTenants, &filter.tenant)) {
+    co_return *std::move(error);
+  }
+  if (auto error = CheckLedger(worker)) co_return *std::move(error);
+  auto found = std::make_shared<std::vector<billing::Transfer>>();
+  billing::LedgerClient::LedgerWork work = [=](billing::Ledger& ledger) {
+    *found = ledger.ListTransfers(filter);
+  };
+  base::Task<Error> ask = Ask(worker, Access::kRead, filter.tenant, std::move(work));
+  Error failed = co_await std::move(ask);
+  if (failed) co_return *std::move(failed);
+  co_return std::move(*found);
+}
+
+base::Task<OrError<std::vector<billing::UsageRow>>> ListUsage(Worker& worker, const View& view,
+                                                              tenancy::KeyOwner who,
+                                                              billing::UsageFilter filter) {
+  if (auto error = Resolve(view, who, Empty::kAllTenants, &filter.tenant)) {
+    co_return *std::move(error);
+  }
+  if (auto error = CheckLedger(worker)) co_return *std::move(error);
+  auto found = std::make_shared<std::vector<billing::UsageRow>>();
+  billing::LedgerClient::LedgerWork work = [=](billing::Ledger& ledger) {
+    *found = ledger.SumUsage(filter);
+  };
+  base::Task<Error> ask = Ask(worker, Access::kRead, filter.tenant, std::move(work));
+  Error failed = co_await std::move(ask);
+  if (failed) co_return *std::move(failed);
+  co_return std::move(*found);
+}
+
+base::Task<OrError<billing::VerifyReply>> VerifyLedger(Worker& worker, tenancy::KeyOwner who) {
+  if (auto error = CheckAdmin(who)) co_return *std::move(error);
+  if (auto error = CheckLedger(worker)) co_return *std::move(error);
+  auto reply = std::make_shared<billing::VerifyReply>();
+  billing::LedgerClient::LedgerWork work = [=](billing::Ledger& ledger) {
+    *reply = ledger.Verify();
+  };
+  base::Task<Error> ask = Ask(worker, Access::kRead, "", std::move(work));
+  Error failed = co_await std::move(ask);
+  if (failed) co_return *std::move(failed);
+  co_return std::move(*reply);
+}
+
+}  // namespace pingti::exchange
