@@ -140,4 +140,54 @@ Result<v1::VerifyLedgerResponse> Client::VerifyLedger(const CallOptions& options
   return Ask(&v1::Accounts::StubInterface::VerifyLedger, v1::VerifyLedgerRequest(), options);
 }
 
+Result<v1::CreateTenantResponse> Client::CreateTenant(const v1::CreateTenantRequest& request,
+                                                      const CallOptions& options) const {
+  return Ask(&v1::Accounts::StubInterface::CreateTenant, request, options);
+}
+
+Result<v1::SuspendTenantResponse> Client::SuspendTenant(const v1::SuspendTenantRequest& request,
+                                                        const CallOptions& options) const {
+  return Ask(&v1::Accounts::StubInterface::SuspendTenant, request, options);
+}
+
+Result<v1::ResumeTenantResponse> Client::ResumeTenant(const v1::ResumeTenantRequest& request,
+                                                      const CallOptions& options) const {
+  return Ask(&v1::Accounts::StubInterface::ResumeTenant, request, options);
+}
+
+Result<v1::DeleteTenantResponse> Client::DeleteTenant(const v1::DeleteTenantRequest& request,
+                                                      const CallOptions& options) const {
+  return Ask(&v1::Accounts::StubInterface::DeleteTenant, request, options);
+}
+
+Result<v1::SetTierResponse> Client::SetTier(const v1::SetTierRequest& request,
+                                            const CallOptions& options) const {
+  return Ask(&v1::Accounts::StubInterface::SetTier, request, options);
+}
+
+Result<v1::ListTenantsResponse> Client::ListTenants(const v1::ListTenantsRequest& request,
+                                                    const CallOptions& options) const {
+  return Ask(&v1::Accounts::StubInterface::ListTenants, request, options);
+}
+
+Result<v1::CreateKeyResponse> Client::CreateKey(const v1::CreateKeyRequest& request,
+                                                const CallOptions& options) const {
+  return Ask(&v1::Accounts::StubInterface::CreateKey, request, options);
+}
+
+Result<v1::RotateKeyResponse> Client::RotateKey(const v1::RotateKeyRequest& request,
+                                                const CallOptions& options) const {
+  return Ask(&v1::Accounts::StubInterface::RotateKey, request, options);
+}
+
+Result<v1::RevokeKeyResponse> Client::RevokeKey(const v1::RevokeKeyRequest& request,
+                                                const CallOptions& options) const {
+  return Ask(&v1::Accounts::StubInterface::RevokeKey, request, options);
+}
+
+Result<v1::ListKeysResponse> Client::ListKeys(const v1::ListKeysRequest& request,
+                                              const CallOptions& options) const {
+  return Ask(&v1::Accounts::StubInterface::ListKeys, request, options);
+}
+
 }  // namespace pingti::client

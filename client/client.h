@@ -68,6 +68,26 @@ class Client {
   Result<v1::ListUsageResponse> ListUsage(const v1::ListUsageRequest& request,
                                           const CallOptions& options = {}) const;
   Result<v1::VerifyLedgerResponse> VerifyLedger(const CallOptions& options = {}) const;
+  Result<v1::CreateTenantResponse> CreateTenant(const v1::CreateTenantRequest& request,
+                                                const CallOptions& options = {}) const;
+  Result<v1::SuspendTenantResponse> SuspendTenant(const v1::SuspendTenantRequest& request,
+                                                  const CallOptions& options = {}) const;
+  Result<v1::ResumeTenantResponse> ResumeTenant(const v1::ResumeTenantRequest& request,
+                                                const CallOptions& options = {}) const;
+  Result<v1::DeleteTenantResponse> DeleteTenant(const v1::DeleteTenantRequest& request,
+                                                const CallOptions& options = {}) const;
+  Result<v1::SetTierResponse> SetTier(const v1::SetTierRequest& request,
+                                      const CallOptions& options = {}) const;
+  Result<v1::ListTenantsResponse> ListTenants(const v1::ListTenantsRequest& request,
+                                              const CallOptions& options = {}) const;
+  Result<v1::CreateKeyResponse> CreateKey(const v1::CreateKeyRequest& request,
+                                          const CallOptions& options = {}) const;
+  Result<v1::RotateKeyResponse> RotateKey(const v1::RotateKeyRequest& request,
+                                          const CallOptions& options = {}) const;
+  Result<v1::RevokeKeyResponse> RevokeKey(const v1::RevokeKeyRequest& request,
+                                          const CallOptions& options = {}) const;
+  Result<v1::ListKeysResponse> ListKeys(const v1::ListKeysRequest& request,
+                                        const CallOptions& options = {}) const;
 
  private:
   Client(ClientOptions options, const std::shared_ptr<grpc::Channel>& channel);

@@ -2,6 +2,7 @@
 
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <memory>
@@ -55,12 +56,6 @@ void SayListening(const char* what, const std::string& address, int port) {
   std::fflush(stdout);
 }
 
-// True if a signal came within `delay`.
-bool SignalWithin(const sigset_t& signals, absl::Duration delay) {
-  const timespec time = absl::ToTimespec(delay);
-  return sigtimedwait(&signals, nullptr, &time) > 0;
-}
-
 // What the main thread looks after.
 struct Parts {
   rpc::Server& server;
@@ -95,6 +90,17 @@ void Reload(const Parts& parts) {
   });
 }
 
+// True if a signal came within `delay`. Calls are still served meanwhile, so tenants are looked at.
+bool SignalWithin(const Parts& parts, absl::Duration delay) {
+  const sigset_t signals = EndSignals();
+  for (; delay > absl::ZeroDuration(); delay -= kInterval) {
+    const timespec time = absl::ToTimespec(std::min(delay, kInterval));
+    if (sigtimedwait(&signals, nullptr, &time) > 0) return true;
+    if (parts.tenants != nullptr) TakeTenants(parts);
+  }
+  return false;
+}
+
 // SIGTERM or SIGINT. Until one comes, SIGHUP is served, and the memory in use and the tenants of
 // the database are looked at.
 int WaitForEnd(const Parts& parts) {
@@ -116,9 +122,8 @@ void Serve(const Parts& parts) {
   // From now on SIGHUP stays blocked: a drain has nothing to reload.
   Log(LogLevel::kInfo, "draining", {{"signal", signal == SIGTERM ? "SIGTERM" : "SIGINT"}});
   parts.server.StopServing();
-  const config::Server& config = parts.configuration.config().server;
-  bool at_once =
-      config.drain_delay > absl::ZeroDuration() && SignalWithin(EndSignals(), config.drain_delay);
+  const config::Server& config = parts.configuration.file().server;
+  const bool at_once = SignalWithin(parts, config.drain_delay);
   parts.server.Drain(at_once ? absl::ZeroDuration() : config.drain_grace);
   Log(LogLevel::kInfo, "stopped");
 }

@@ -6,9 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_join.h"
-#include "server/base/log.h"
 #include "server/base/money.h"
-#include "server/base/signal.h"
 #include "server/base/strings.h"
 #include "server/base/text.h"
 #include "server/billing/ledger_client.h"
@@ -20,21 +18,7 @@ namespace {
 using billing::TopUpReply;
 using Error = std::optional<model::CallError>;
 
-// What a caller is told to wait where the ledger cannot be asked.
-constexpr absl::Duration kLedgerRetry = absl::Seconds(1);
 constexpr size_t kNearNamesMax = 3;
-
-model::CallError Refuse(model::ErrorReason reason, std::string message) {
-  model::CallError error;
-  error.reason = reason;
-  error.message = std::move(message);
-  return error;
-}
-
-Error CheckAdmin(const tenancy::KeyOwner& who) {
-  if (who.is_admin) return std::nullopt;
-  return Refuse(model::ErrorReason::kNotAdmin, "this takes the key of an administrator");
-}
 
 enum class Empty { kAllTenants, kWrong };
 
@@ -50,28 +34,6 @@ Error Resolve(const View& view, const tenancy::KeyOwner& who, Empty empty, std::
   return Refuse(model::ErrorReason::kNotAdmin,
                 base::StrCat("the key belongs to tenant ", own,
                              "; another tenant's account takes the key of an administrator"));
-}
-
-Error CheckLedger(Worker& worker) {
-  if (worker.accounts() != nullptr) return std::nullopt;
-  return Refuse(model::ErrorReason::kLedgerOff,
-                "this server keeps no ledger: its operator switches it on with --data-dir, "
-                "billing.data_dir or billing.database");
-}
-
-bool IsLine(std::string_view text) {
-  return std::all_of(text.begin(), text.end(),
-                     [](char c) { return static_cast<unsigned char>(c) >= 0x20 && c != 0x7f; });
-}
-
-Error CheckText(const char* field, const std::string& text, size_t bytes_max, bool required) {
-  if (required && text.empty()) return model::InvalidField(field, "is empty; it is required");
-  if (text.size() > bytes_max) {
-    return model::InvalidField(
-        field, base::StrCat("has ", text.size(), " bytes; at most ", bytes_max, " are allowed"));
-  }
-  if (!IsLine(text)) return model::InvalidField(field, "has a control character; write one line");
-  return std::nullopt;
 }
 
 Error CheckAmount(int64_t nano) {
@@ -113,10 +75,6 @@ model::CallError AccountUnknown(const View& view, const std::string& tenant) {
   return error;
 }
 
-std::string ActorOf(const View& view, const tenancy::KeyOwner& who) {
-  return base::StrCat("admin:", view.config().admin_keys[who.index].name);
-}
-
 // What is wrong with the end of a payment or correction.
 Error ErrorOf(const TopUpReply& reply, const View& view, const std::string& tenant,
               const std::string& reference) {
@@ -148,41 +106,6 @@ Error ErrorOf(const TopUpReply& reply, const View& view, const std::string& tena
   base::CheckFailed(__FILE__, __LINE__, "known verdict", "Verdict out of range");
 }
 
-enum class Access { kRead, kWrite };
-
-// Runs `work` in the ledger and waits for its end, which comes on the loop. What is shared with the
-// ledger is in `answer`: it needs nothing of the call.
-// Whoever asks makes the Task in a statement of its own: g++ 12 copies the temporary arguments of a
-// call that is awaited bit by bit, and short strings in them then point into freed memory.
-base::Task<Error> Ask(Worker& worker, Access access, std::string tenant,
-                      billing::LedgerClient::LedgerWork work) {
-  struct Answer {
-    base::Signal signal;
-    bool ready = false;
-    absl::Status status;
-  };
-  auto answer = std::make_shared<Answer>();
-  billing::LedgerClient::Done done = [answer](const absl::Status& status) {
-    answer->status = status;
-    answer->ready = true;
-    answer->signal.Notify();
-  };
-  billing::LedgerClient& ledger = *worker.accounts();
-  if (access == Access::kRead) {
-    ledger.Read(std::move(work), worker.loop(), std::move(done));
-  } else {
-    ledger.Write(tenant, std::move(work), worker.loop(), std::move(done));
-  }
-  while (!answer->ready) co_await answer->signal.Wait();
-  if (answer->status.ok()) co_return std::nullopt;
-  base::Log(base::LogLevel::kWarning, "the ledger could not be asked",
-            {{"cause", answer->status.ToString()}});
-  auto error =
-      Refuse(model::ErrorReason::kLedgerUnavailable, "the ledger cannot be read or written now");
-  error.retry_delay = kLedgerRetry;
-  co_return error;
-}
-
 }  // namespace
 
 base::Task<OrError<BalanceReport>> ReadBalance(Worker& worker, const View& view,
@@ -194,7 +117,7 @@ base::Task<OrError<BalanceReport>> ReadBalance(Worker& worker, const View& view,
   billing::LedgerClient::LedgerWork work = [=](billing::Ledger& ledger) {
     *found = at ? ledger.GetBalanceAt(tenant, *at) : ledger.GetBalance(tenant);
   };
-  base::Task<Error> ask = Ask(worker, Access::kRead, tenant, std::move(work));
+  base::Task<Error> ask = AskLedger(worker, Access::kRead, tenant, std::move(work));
   Error failed = co_await std::move(ask);
   if (failed) co_return *std::move(failed);
   if (!*found) co_return AccountUnknown(view, tenant);
@@ -215,7 +138,7 @@ base::Task<OrError<TopUpReply>> TopUp(Worker& worker, const View& view, tenancy:
   billing::LedgerClient::LedgerWork work = [=](billing::Ledger& ledger) {
     *reply = TopUpTenant(ledger, top_up, plan);
   };
-  base::Task<Error> ask = Ask(worker, Access::kWrite, top_up.tenant, std::move(work));
+  base::Task<Error> ask = AskLedger(worker, Access::kWrite, top_up.tenant, std::move(work));
   Error failed = co_await std::move(ask);
   if (failed) co_return *std::move(failed);
   if (auto error = ErrorOf(*reply, view, top_up.tenant, top_up.reference)) {
@@ -238,7 +161,7 @@ base::Task<OrError<TopUpReply>> Adjust(Worker& worker, const View& view, tenancy
   billing::LedgerClient::LedgerWork work = [=](billing::Ledger& ledger) {
     *reply = ledger.Adjust(adjustment);
   };
-  base::Task<Error> ask = Ask(worker, Access::kWrite, adjustment.tenant, std::move(work));
+  base::Task<Error> ask = AskLedger(worker, Access::kWrite, adjustment.tenant, std::move(work));
   Error failed = co_await std::move(ask);
   if (failed) co_return *std::move(failed);
   if (auto error = ErrorOf(*reply, view, adjustment.tenant, adjustment.reference)) {
@@ -258,7 +181,7 @@ base::Task<OrError<std::vector<billing::Transfer>>> ListTransfers(Worker& worker
   billing::LedgerClient::LedgerWork work = [=](billing::Ledger& ledger) {
     *found = ledger.ListTransfers(filter);
   };
-  base::Task<Error> ask = Ask(worker, Access::kRead, filter.tenant, std::move(work));
+  base::Task<Error> ask = AskLedger(worker, Access::kRead, filter.tenant, std::move(work));
   Error failed = co_await std::move(ask);
   if (failed) co_return *std::move(failed);
   co_return std::move(*found);
@@ -275,7 +198,7 @@ base::Task<OrError<std::vector<billing::UsageRow>>> ListUsage(Worker& worker, co
   billing::LedgerClient::LedgerWork work = [=](billing::Ledger& ledger) {
     *found = ledger.SumUsage(filter);
   };
-  base::Task<Error> ask = Ask(worker, Access::kRead, filter.tenant, std::move(work));
+  base::Task<Error> ask = AskLedger(worker, Access::kRead, filter.tenant, std::move(work));
   Error failed = co_await std::move(ask);
   if (failed) co_return *std::move(failed);
   co_return std::move(*found);
@@ -288,7 +211,7 @@ base::Task<OrError<billing::VerifyReply>> VerifyLedger(Worker& worker, tenancy::
   billing::LedgerClient::LedgerWork work = [=](billing::Ledger& ledger) {
     *reply = ledger.Verify();
   };
-  base::Task<Error> ask = Ask(worker, Access::kRead, "", std::move(work));
+  base::Task<Error> ask = AskLedger(worker, Access::kRead, "", std::move(work));
   Error failed = co_await std::move(ask);
   if (failed) co_return *std::move(failed);
   co_return std::move(*reply);

@@ -7,21 +7,17 @@
 
 #include <optional>
 #include <string>
-#include <variant>
 #include <vector>
 
 #include "absl/time/time.h"
 #include "server/base/task.h"
 #include "server/billing/ledger_types.h"
+#include "server/exchange/ledger_access.h"
 #include "server/exchange/view.h"
 #include "server/exchange/worker.h"
-#include "server/model/failure.h"
 #include "server/tenancy/tenant_directory.h"
 
 namespace pingti::exchange {
-
-template <typename T>
-using OrError = std::variant<T, model::CallError>;
 
 // Of one payment or correction, in units.
 inline constexpr int64_t kAmountUnitsMax = 10'000'000;

@@ -92,6 +92,12 @@ constexpr ReasonRow kReasons[kErrorReasonCount] = {
     {"NOT_ADMIN", absl::StatusCode::kPermissionDenied},
     {"REFERENCE_IN_USE", absl::StatusCode::kAlreadyExists},
     {"LEDGER_OFF", absl::StatusCode::kFailedPrecondition},
+    {"TENANT_UNKNOWN", absl::StatusCode::kNotFound},
+    {"TENANT_NAME_TAKEN", absl::StatusCode::kAlreadyExists},
+    {"TENANT_IN_USE", absl::StatusCode::kFailedPrecondition},
+    {"KEY_UNKNOWN", absl::StatusCode::kNotFound},
+    {"KEY_ENDED", absl::StatusCode::kFailedPrecondition},
+    {"TOO_MANY", absl::StatusCode::kFailedPrecondition},
 };
 
 }  // namespace

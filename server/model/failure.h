@@ -104,8 +104,14 @@ enum class ErrorReason {
   kNotAdmin = 29,
   kReferenceInUse = 30,
   kLedgerOff = 31,
+  kTenantUnknown = 32,
+  kTenantNameTaken = 33,
+  kTenantInUse = 34,
+  kKeyUnknown = 35,
+  kKeyEnded = 36,
+  kTooMany = 37,
 };
-inline constexpr int kErrorReasonCount = static_cast<int>(ErrorReason::kLedgerOff) + 1;
+inline constexpr int kErrorReasonCount = static_cast<int>(ErrorReason::kTooMany) + 1;
 
 // Name as in ErrorInfo.reason and in metrics, for example `QUOTA_EXCEEDED`.
 std::string_view ErrorReasonName(ErrorReason reason);

@@ -15,6 +15,7 @@
 #include "server/rpc/accounts_query.h"
 #include "server/rpc/read_request.h"
 #include "server/rpc/status.h"
+#include "server/rpc/tenants_query.h"
 #include "server/rpc/write_response.h"
 
 namespace pingti::rpc {
@@ -141,6 +142,26 @@ const Query& QueryAt(int index) {
        v1::ListUsageResponse::default_instance(), &AnswerListUsage, true},
       {telemetry::Method::kVerifyLedger, v1::VerifyLedgerRequest::default_instance(),
        v1::VerifyLedgerResponse::default_instance(), &AnswerVerifyLedger, true},
+      {telemetry::Method::kCreateTenant, v1::CreateTenantRequest::default_instance(),
+       v1::CreateTenantResponse::default_instance(), &AnswerCreateTenant, true},
+      {telemetry::Method::kSuspendTenant, v1::SuspendTenantRequest::default_instance(),
+       v1::SuspendTenantResponse::default_instance(), &AnswerSuspendTenant, true},
+      {telemetry::Method::kResumeTenant, v1::ResumeTenantRequest::default_instance(),
+       v1::ResumeTenantResponse::default_instance(), &AnswerResumeTenant, true},
+      {telemetry::Method::kDeleteTenant, v1::DeleteTenantRequest::default_instance(),
+       v1::DeleteTenantResponse::default_instance(), &AnswerDeleteTenant, true},
+      {telemetry::Method::kSetTier, v1::SetTierRequest::default_instance(),
+       v1::SetTierResponse::default_instance(), &AnswerSetTier, true},
+      {telemetry::Method::kListTenants, v1::ListTenantsRequest::default_instance(),
+       v1::ListTenantsResponse::default_instance(), &AnswerListTenants, true},
+      {telemetry::Method::kCreateKey, v1::CreateKeyRequest::default_instance(),
+       v1::CreateKeyResponse::default_instance(), &AnswerCreateKey, true},
+      {telemetry::Method::kRotateKey, v1::RotateKeyRequest::default_instance(),
+       v1::RotateKeyResponse::default_instance(), &AnswerRotateKey, true},
+      {telemetry::Method::kRevokeKey, v1::RevokeKeyRequest::default_instance(),
+       v1::RevokeKeyResponse::default_instance(), &AnswerRevokeKey, true},
+      {telemetry::Method::kListKeys, v1::ListKeysRequest::default_instance(),
+       v1::ListKeysResponse::default_instance(), &AnswerListKeys, true},
   };
   return kQueries[index];
 }
@@ -178,6 +199,36 @@ QueryCall::QueryCall(const Listener& listener, int query) : listener_(listener),
       break;
     case telemetry::Method::kVerifyLedger:
       services.accounts.RequestVerifyLedger(&context_, &request_, &writer_, queue, queue, tag);
+      break;
+    case telemetry::Method::kCreateTenant:
+      services.accounts.RequestCreateTenant(&context_, &request_, &writer_, queue, queue, tag);
+      break;
+    case telemetry::Method::kSuspendTenant:
+      services.accounts.RequestSuspendTenant(&context_, &request_, &writer_, queue, queue, tag);
+      break;
+    case telemetry::Method::kResumeTenant:
+      services.accounts.RequestResumeTenant(&context_, &request_, &writer_, queue, queue, tag);
+      break;
+    case telemetry::Method::kDeleteTenant:
+      services.accounts.RequestDeleteTenant(&context_, &request_, &writer_, queue, queue, tag);
+      break;
+    case telemetry::Method::kSetTier:
+      services.accounts.RequestSetTier(&context_, &request_, &writer_, queue, queue, tag);
+      break;
+    case telemetry::Method::kListTenants:
+      services.accounts.RequestListTenants(&context_, &request_, &writer_, queue, queue, tag);
+      break;
+    case telemetry::Method::kCreateKey:
+      services.accounts.RequestCreateKey(&context_, &request_, &writer_, queue, queue, tag);
+      break;
+    case telemetry::Method::kRotateKey:
+      services.accounts.RequestRotateKey(&context_, &request_, &writer_, queue, queue, tag);
+      break;
+    case telemetry::Method::kRevokeKey:
+      services.accounts.RequestRevokeKey(&context_, &request_, &writer_, queue, queue, tag);
+      break;
+    case telemetry::Method::kListKeys:
+      services.accounts.RequestListKeys(&context_, &request_, &writer_, queue, queue, tag);
       break;
     default:
       services.embedding.RequestCreateEmbedding(&context_, &request_, &writer_, queue, queue, tag);

@@ -19,7 +19,7 @@
 
 namespace pingti::rpc {
 
-inline constexpr int kQueryCount = 10;
+inline constexpr int kQueryCount = 20;
 
 class QueryCall {
  public:

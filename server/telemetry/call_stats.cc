@@ -42,6 +42,26 @@ std::string_view MethodName(Method method) {
       return "list_usage";
     case Method::kVerifyLedger:
       return "verify_ledger";
+    case Method::kCreateTenant:
+      return "create_tenant";
+    case Method::kSuspendTenant:
+      return "suspend_tenant";
+    case Method::kResumeTenant:
+      return "resume_tenant";
+    case Method::kDeleteTenant:
+      return "delete_tenant";
+    case Method::kSetTier:
+      return "set_tier";
+    case Method::kListTenants:
+      return "list_tenants";
+    case Method::kCreateKey:
+      return "create_key";
+    case Method::kRotateKey:
+      return "rotate_key";
+    case Method::kRevokeKey:
+      return "revoke_key";
+    case Method::kListKeys:
+      return "list_keys";
   }
   base::CheckFailed(__FILE__, __LINE__, "known method", "Method out of range");
 }

@@ -50,6 +50,16 @@ enum class Method {
   kListTransfers,
   kListUsage,
   kVerifyLedger,
+  kCreateTenant,
+  kSuspendTenant,
+  kResumeTenant,
+  kDeleteTenant,
+  kSetTier,
+  kListTenants,
+  kCreateKey,
+  kRotateKey,
+  kRevokeKey,
+  kListKeys,
 };
 // Label: `unary`, `stream`, `count_tokens`, `get_quota` and so on: the method's name in small.
 std::string_view MethodName(Method method);

@@ -59,6 +59,12 @@ TEST(ErrorReasonTest, HasTheCodeOfTheTableOfErrors) {
       {ErrorReason::kNotAdmin, absl::StatusCode::kPermissionDenied},
       {ErrorReason::kReferenceInUse, absl::StatusCode::kAlreadyExists},
       {ErrorReason::kLedgerOff, absl::StatusCode::kFailedPrecondition},
+      {ErrorReason::kTenantUnknown, absl::StatusCode::kNotFound},
+      {ErrorReason::kTenantNameTaken, absl::StatusCode::kAlreadyExists},
+      {ErrorReason::kTenantInUse, absl::StatusCode::kFailedPrecondition},
+      {ErrorReason::kKeyUnknown, absl::StatusCode::kNotFound},
+      {ErrorReason::kKeyEnded, absl::StatusCode::kFailedPrecondition},
+      {ErrorReason::kTooMany, absl::StatusCode::kFailedPrecondition},
   };
   for (const auto& [reason, code] : table) {
     EXPECT_EQ(ErrorReasonCode(reason), code) << ErrorReasonName(reason);

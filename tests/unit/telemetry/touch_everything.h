@@ -7,10 +7,14 @@ namespace pingti::telemetry {
 
 inline void TouchEverything(Registry& registry) {
   WorkerMetrics& worker = registry.worker(0);
-  for (Method method :
-       {Method::kUnary, Method::kStream, Method::kCountTokens, Method::kGetQuota,
-        Method::kListModels, Method::kCreateEmbedding, Method::kGetBalance, Method::kTopUp,
-        Method::kAdjust, Method::kListTransfers, Method::kListUsage, Method::kVerifyLedger}) {
+  for (Method method : {Method::kUnary,         Method::kStream,        Method::kCountTokens,
+                        Method::kGetQuota,      Method::kListModels,    Method::kCreateEmbedding,
+                        Method::kGetBalance,    Method::kTopUp,         Method::kAdjust,
+                        Method::kListTransfers, Method::kListUsage,     Method::kVerifyLedger,
+                        Method::kCreateTenant,  Method::kSuspendTenant, Method::kResumeTenant,
+                        Method::kDeleteTenant,  Method::kSetTier,       Method::kListTenants,
+                        Method::kCreateKey,     Method::kRotateKey,     Method::kRevokeKey,
+                        Method::kListKeys}) {
     CallStats& calls = worker.Calls({"acme", "gpt-4o", "yi", "yi-large", method});
     for (int result = 0; result < kResultCount; ++result) calls.RecordEnd(result, 0.25);
     for (auto source : {model::UsageSource::kMeasured, model::UsageSource::kCounted,

@@ -1,0 +1,90 @@
+#include "server/exchange/ledger_access.h"
+
+#include <algorithm>
+#include <memory>
+#include <string_view>
+#include <utility>
+
+#include "server/base/log.h"
+#include "server/base/signal.h"
+#include "server/base/strings.h"
+
+namespace pingti::exchange {
+namespace {
+
+using Error = std::optional<model::CallError>;
+
+// What a caller is told to wait where the ledger cannot be asked.
+constexpr absl::Duration kLedgerRetry = absl::Seconds(1);
+
+bool IsLine(std::string_view text) {
+  return std::all_of(text.begin(), text.end(),
+                     [](char c) { return static_cast<unsigned char>(c) >= 0x20 && c != 0x7f; });
+}
+
+}  // namespace
+
+model::CallError Refuse(model::ErrorReason reason, std::string message) {
+  model::CallError error;
+  error.reason = reason;
+  error.message = std::move(message);
+  return error;
+}
+
+Error CheckAdmin(const tenancy::KeyOwner& who) {
+  if (who.is_admin) return std::nullopt;
+  return Refuse(model::ErrorReason::kNotAdmin, "this takes the key of an administrator");
+}
+
+Error CheckLedger(Worker& worker) {
+  if (worker.accounts() != nullptr) return std::nullopt;
+  return Refuse(model::ErrorReason::kLedgerOff,
+                "this server keeps no ledger: its operator switches it on with --data-dir, "
+                "billing.data_dir or billing.database");
+}
+
+Error CheckText(const char* field, const std::string& text, size_t bytes_max, bool required) {
+  if (required && text.empty()) return model::InvalidField(field, "is empty; it is required");
+  if (text.size() > bytes_max) {
+    return model::InvalidField(
+        field, base::StrCat("has ", text.size(), " bytes; at most ", bytes_max, " are allowed"));
+  }
+  if (!IsLine(text)) return model::InvalidField(field, "has a control character; write one line");
+  return std::nullopt;
+}
+
+std::string ActorOf(const View& view, const tenancy::KeyOwner& who) {
+  return base::StrCat("admin:", view.config().admin_keys[who.index].name);
+}
+
+base::Task<Error> AskLedger(Worker& worker, Access access, std::string order,
+                            billing::LedgerClient::LedgerWork work) {
+  struct Answer {
+    base::Signal signal;
+    bool ready = false;
+    absl::Status status;
+  };
+  // What is shared with the ledger: it needs nothing of the call.
+  auto answer = std::make_shared<Answer>();
+  billing::LedgerClient::Done done = [answer](const absl::Status& status) {
+    answer->status = status;
+    answer->ready = true;
+    answer->signal.Notify();
+  };
+  billing::LedgerClient& ledger = *worker.accounts();
+  if (access == Access::kRead) {
+    ledger.Read(std::move(work), worker.loop(), std::move(done));
+  } else {
+    ledger.Write(order, std::move(work), worker.loop(), std::move(done));
+  }
+  while (!answer->ready) co_await answer->signal.Wait();
+  if (answer->status.ok()) co_return std::nullopt;
+  base::Log(base::LogLevel::kWarning, "the ledger could not be asked",
+            {{"cause", answer->status.ToString()}});
+  auto error =
+      Refuse(model::ErrorReason::kLedgerUnavailable, "the ledger cannot be read or written now");
+  error.retry_delay = kLedgerRetry;
+  co_return error;
+}
+
+}  // namespace pingti::exchange

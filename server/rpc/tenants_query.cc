@@ -1,0 +1,215 @@
+#include "server/rpc/tenants_query.h"
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "pingti/v1/accounts_service.pb.h"
+#include "server/base/strings.h"
+#include "server/exchange/tenant_admin.h"
+
+namespace pingti::rpc {
+namespace {
+
+using exchange::TenantVerb;
+
+constexpr int kPageSizeMax = 1000;
+constexpr int64_t kDurationSecondsMax = 315'576'000'000;  // of google.protobuf.Duration
+constexpr int32_t kNanosMax = 999'999'999;
+
+void WriteTime(absl::Time from, google::protobuf::Timestamp* to) {
+  const int64_t micros = absl::ToUnixMicros(from);
+  to->set_seconds(micros / 1'000'000);
+  to->set_nanos(static_cast<int32_t>(micros % 1'000'000) * 1'000);
+}
+
+v1::TenantState StateOf(tenancy::TenantState state) {
+  switch (state) {
+    case tenancy::TenantState::kActive:
+      return v1::TENANT_STATE_ACTIVE;
+    case tenancy::TenantState::kSuspended:
+      return v1::TENANT_STATE_SUSPENDED;
+    case tenancy::TenantState::kDeleted:
+      return v1::TENANT_STATE_DELETED;
+  }
+  return v1::TENANT_STATE_UNSPECIFIED;
+}
+
+void WriteTenant(const tenancy::StoredTenant& from, v1::Tenant* to) {
+  to->set_name(from.name);
+  to->set_tier(from.tier);
+  to->set_state(StateOf(from.state));
+  WriteTime(from.created_at, to->mutable_create_time());
+  to->set_live_keys(from.live_keys);
+}
+
+void WriteKey(const tenancy::StoredKey& from, v1::Key* to) {
+  to->set_id(from.id);
+  to->set_tenant(from.tenant);
+  to->set_name(from.name);
+  for (const std::string& model : from.models) to->add_models(model);
+  WriteTime(from.created_at, to->mutable_create_time());
+  if (from.expires_at < absl::InfiniteFuture()) {
+    WriteTime(from.expires_at, to->mutable_expire_time());
+  }
+  if (from.revoked_at < absl::InfiniteFuture()) {
+    WriteTime(from.revoked_at, to->mutable_revoke_time());
+  }
+  to->set_replaced_by(from.replaced_by);
+}
+
+// One more than a page is asked for: whether there is a next one.
+QueryError ReadPageSize(int page_size, int* limit) {
+  if (page_size < 0 || page_size > kPageSizeMax) {
+    return model::InvalidField(
+        "page_size", base::StrCat("is ", page_size, "; must be from 0 to ", kPageSizeMax));
+  }
+  *limit = (page_size == 0 ? kPageSizeMax : page_size) + 1;
+  return std::nullopt;
+}
+
+QueryError ReadDuration(const char* field, const google::protobuf::Duration& from,
+                        absl::Duration* to) {
+  const bool fits = from.seconds() >= 0 && from.seconds() <= kDurationSecondsMax &&
+                    from.nanos() >= 0 && from.nanos() <= kNanosMax;
+  if (!fits) return model::InvalidField(field, "is no time from 0 s on");
+  *to = absl::Seconds(from.seconds()) + absl::Nanoseconds(from.nanos());
+  return std::nullopt;
+}
+
+// What all methods that change a tenant have in common: `Response` has the tenant.
+template <typename Response>
+base::Task<QueryError> Change(QueryContext context, TenantVerb verb, std::string tenant,
+                              std::string tier) {
+  exchange::TenantChange change;
+  change.verb = verb;
+  change.tenant = std::move(tenant);
+  change.tier = std::move(tier);
+  auto task =
+      exchange::ChangeTenant(context.worker, context.view, context.owner, std::move(change));
+  auto done = co_await std::move(task);
+  if (auto* error = std::get_if<model::CallError>(&done)) co_return std::move(*error);
+  WriteTenant(std::get<tenancy::StoredTenant>(done),
+              static_cast<Response*>(context.out)->mutable_tenant());
+  co_return std::nullopt;
+}
+
+template <typename Response>
+void WriteMade(const exchange::MadeKey& made, google::protobuf::Message* out) {
+  auto* response = static_cast<Response*>(out);
+  WriteKey(made.key, response->mutable_key());
+  response->set_secret(made.secret);
+}
+
+}  // namespace
+
+base::Task<QueryError> AnswerCreateTenant(QueryContext context) {
+  const auto& request = static_cast<const v1::CreateTenantRequest&>(*context.in);
+  return Change<v1::CreateTenantResponse>(context, TenantVerb::kCreate, request.tenant(),
+                                          request.tier());
+}
+
+base::Task<QueryError> AnswerSuspendTenant(QueryContext context) {
+  const auto& request = static_cast<const v1::SuspendTenantRequest&>(*context.in);
+  return Change<v1::SuspendTenantResponse>(context, TenantVerb::kSuspend, request.tenant(), "");
+}
+
+base::Task<QueryError> AnswerResumeTenant(QueryContext context) {
+  const auto& request = static_cast<const v1::ResumeTenantRequest&>(*context.in);
+  return Change<v1::ResumeTenantResponse>(context, TenantVerb::kResume, request.tenant(), "");
+}
+
+base::Task<QueryError> AnswerDeleteTenant(QueryContext context) {
+  const auto& request = static_cast<const v1::DeleteTenantRequest&>(*context.in);
+  return Change<v1::DeleteTenantResponse>(context, TenantVerb::kDelete, request.tenant(), "");
+}
+
+base::Task<QueryError> AnswerSetTier(QueryContext context) {
+  const auto& request = static_cast<const v1::SetTierRequest&>(*context.in);
+  return Change<v1::SetTierResponse>(context, TenantVerb::kSetTier, request.tenant(),
+                                     request.tier());
+}
+
+base::Task<QueryError> AnswerListTenants(QueryContext context) {
+  const auto& request = static_cast<const v1::ListTenantsRequest&>(*context.in);
+  exchange::TenantFilter filter;
+  filter.after = request.page_token();
+  filter.deleted = request.show_deleted();
+  if (auto error = ReadPageSize(request.page_size(), &filter.limit)) co_return error;
+  const int limit = filter.limit;
+  auto task = exchange::ListTenants(context.worker, context.owner, std::move(filter));
+  auto read = co_await std::move(task);
+  if (auto* error = std::get_if<model::CallError>(&read)) co_return std::move(*error);
+  auto* response = static_cast<v1::ListTenantsResponse*>(context.out);
+  for (const auto& tenant : std::get<std::vector<tenancy::StoredTenant>>(read)) {
+    if (response->tenants_size() == limit - 1) {
+      response->set_next_page_token(response->tenants(limit - 2).name());
+      break;
+    }
+    WriteTenant(tenant, response->add_tenants());
+  }
+  co_return std::nullopt;
+}
+
+base::Task<QueryError> AnswerCreateKey(QueryContext context) {
+  const auto& request = static_cast<const v1::CreateKeyRequest&>(*context.in);
+  exchange::KeyRequest wanted;
+  wanted.tenant = request.tenant();
+  wanted.name = request.name();
+  wanted.models.assign(request.models().begin(), request.models().end());
+  if (request.has_lifetime()) {
+    if (auto error = ReadDuration("lifetime", request.lifetime(), &wanted.lifetime.emplace())) {
+      co_return error;
+    }
+  }
+  auto task = exchange::CreateKey(context.worker, context.view, context.owner, std::move(wanted));
+  auto made = co_await std::move(task);
+  if (auto* error = std::get_if<model::CallError>(&made)) co_return std::move(*error);
+  WriteMade<v1::CreateKeyResponse>(std::get<exchange::MadeKey>(made), context.out);
+  co_return std::nullopt;
+}
+
+base::Task<QueryError> AnswerRotateKey(QueryContext context) {
+  const auto& request = static_cast<const v1::RotateKeyRequest&>(*context.in);
+  exchange::KeyRotation rotation;
+  rotation.tenant = request.tenant();
+  rotation.key_id = request.key_id();
+  if (auto error = ReadDuration("overlap", request.overlap(), &rotation.overlap)) co_return error;
+  auto task = exchange::RotateKey(context.worker, context.view, context.owner, std::move(rotation));
+  auto made = co_await std::move(task);
+  if (auto* error = std::get_if<model::CallError>(&made)) co_return std::move(*error);
+  WriteMade<v1::RotateKeyResponse>(std::get<exchange::MadeKey>(made), context.out);
+  co_return std::nullopt;
+}
+
+base::Task<QueryError> AnswerRevokeKey(QueryContext context) {
+  const auto& request = static_cast<const v1::RevokeKeyRequest&>(*context.in);
+  return exchange::RevokeKey(context.worker, context.view, context.owner, request.tenant(),
+                             request.key_id());
+}
+
+base::Task<QueryError> AnswerListKeys(QueryContext context) {
+  const auto& request = static_cast<const v1::ListKeysRequest&>(*context.in);
+  exchange::KeyFilter filter;
+  filter.tenant = request.tenant();
+  filter.after = request.page_token();
+  if (auto error = ReadPageSize(request.page_size(), &filter.limit)) co_return error;
+  const int limit = filter.limit;
+  auto task = exchange::ListKeys(context.worker, context.view, context.owner, std::move(filter));
+  auto read = co_await std::move(task);
+  if (auto* error = std::get_if<model::CallError>(&read)) co_return std::move(*error);
+  auto* response = static_cast<v1::ListKeysResponse*>(context.out);
+  for (const auto& key : std::get<std::vector<tenancy::StoredKey>>(read)) {
+    if (response->keys_size() == limit - 1) {
+      response->set_next_page_token(response->keys(limit - 2).id());
+      break;
+    }
+    WriteKey(key, response->add_keys());
+  }
+  co_return std::nullopt;
+}
+
+}  // namespace pingti::rpc
