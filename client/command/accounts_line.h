@@ -59,6 +59,7 @@ class AccountsParser {
   // Adds the commands to `app`. Outlives the parsing.
   explicit AccountsParser(CLI::App& app);
 
+  const std::string& admin_key_file() const { return line_.admin_key_file; }
   // Which of the commands was named; nothing: none.
   std::optional<AccountsVerb> Named() const;
   // Checks what was written into the line. Empty, or what is wrong.

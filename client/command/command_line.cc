@@ -181,6 +181,7 @@ std::variant<CommandLine, ExitCode> ParseCommandLine(int argc, const char* const
     AddRequest(*count, count_request);
     count->add_flag("--json", line.json, "Print protobuf JSON");
     AccountsParser accounts(app);
+    TenantsParser tenants(app);
 
     try {
       app.parse(argc, argv);
@@ -198,6 +199,11 @@ std::variant<CommandLine, ExitCode> ParseCommandLine(int argc, const char* const
     if (accounts.Named()) {
       line.verb = Verb::kAccounts;
       raw.wrong = accounts.Finish(&line.accounts.emplace());
+    }
+    if (tenants.Named()) {
+      line.verb = Verb::kTenants;
+      raw.wrong = tenants.Finish(&line.tenants.emplace());
+      line.tenants->admin_key_file = accounts.admin_key_file();
     }
     if (count->parsed()) {
       line.verb = Verb::kCount;

@@ -16,11 +16,12 @@
 
 #include "client/command/accounts_line.h"
 #include "client/command/exit_code.h"
+#include "client/command/tenants_line.h"
 #include "pingti/v1/content.pb.h"
 
 namespace pingti::command {
 
-enum class Verb { kChat, kModels, kQuota, kCount, kSavings, kAccounts };
+enum class Verb { kChat, kModels, kQuota, kCount, kSavings, kAccounts, kTenants };
 
 struct ConnectionOptions {
   std::string target = "127.0.0.1:50051";
@@ -54,6 +55,7 @@ struct CommandLine {
   bool show_reasoning = false;
   std::string quota_model;
   std::optional<AccountsLine> accounts;  // with Verb::kAccounts
+  std::optional<TenantsLine> tenants;    // with Verb::kTenants
 };
 
 // Reads the arguments and the environment (PINGTI_TARGET, PINGTI_API_KEY, PINGTI_MODEL; flags win).

@@ -13,6 +13,7 @@
 #include "client/command/key_file.h"
 #include "client/command/listing.h"
 #include "client/command/session.h"
+#include "client/command/tenants.h"
 #include "client/command/visible_text.h"
 
 namespace pingti::command {
@@ -63,6 +64,7 @@ client::Result<std::string> FindKey(const CommandLine& line) {
   if (line.accounts && line.accounts->NeedsAdmin()) {
     return FindAdminKey(line.accounts->admin_key_file);
   }
+  if (line.tenants) return FindAdminKey(line.tenants->admin_key_file);
   if (!line.connection.key.empty()) return line.connection.key;
   const auto key = ReadKeyFile(PathOfKey(kKeyFile));
   if (!key.ok()) return key.error();
@@ -101,6 +103,8 @@ ExitCode Dispatch(const Session& session) {
       return RunSavings(session);
     case Verb::kAccounts:
       return RunAccounts(session);
+    case Verb::kTenants:
+      return RunTenants(session);
   }
   return kExitOther;
 }

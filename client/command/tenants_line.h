@@ -1,0 +1,68 @@
+// What the person typed of the commands about tenants and API keys: tenant and key.
+//
+// Thread-safety: values and pure functions.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace CLI {
+class App;
+}
+
+namespace pingti::command {
+
+enum class TenantsVerb {
+  kCreateTenant,
+  kSuspendTenant,
+  kResumeTenant,
+  kDeleteTenant,
+  kSetTier,
+  kListTenants,
+  kCreateKey,
+  kRotateKey,
+  kRevokeKey,
+  kListKeys
+};
+
+struct TenantsLine {
+  TenantsVerb verb = TenantsVerb::kListTenants;
+  std::string admin_key_file;
+  std::string tenant;
+  std::string tier;
+  bool deleted = false;
+  std::string key_id;
+  std::string name;
+  std::vector<std::string> models;
+  std::int64_t seconds = 0;  // lifetime or overlap; 0: none
+  bool json = false;
+};
+
+// The commands, and what they say; made before parsing and asked afterwards.
+class TenantsParser {
+ public:
+  // Adds the commands to `app`. Outlives the parsing.
+  explicit TenantsParser(CLI::App& app);
+
+  // Which of the commands was named; nothing: none.
+  std::optional<TenantsVerb> Named() const;
+  // Checks what was written into the line. Empty, or what is wrong.
+  std::string Finish(TenantsLine* line);
+
+ private:
+  CLI::App* Add(CLI::App& group, TenantsVerb verb, const char* name, const char* help);
+  CLI::App* AddOfTenant(CLI::App& group, TenantsVerb verb, const char* name, const char* help);
+  void AddKeys(CLI::App& app);
+
+  CLI::App* commands_[10] = {};
+  TenantsLine line_;
+  std::string time_;
+};
+
+// `90d`, `12h`, `30m`, `45s`, from 1 second to ten years; in seconds. Nothing: it is none.
+std::optional<std::int64_t> ParseLifetime(std::string_view text);
+
+}  // namespace pingti::command

@@ -1,0 +1,115 @@
+#include "client/command/tenants_line.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "client/command/command_line.h"
+#include "client/command/tenants.h"
+
+namespace pingti::command {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+class TenantsLineTest : public ::testing::Test {
+ protected:
+  // The line, or nothing and why in `err_`.
+  std::optional<TenantsLine> Parse(std::vector<const char*> arguments) {
+    arguments.insert(arguments.begin(), "pingti");
+    std::ostringstream out;
+    std::ostringstream err;
+    const auto parsed =
+        ParseCommandLine(static_cast<int>(arguments.size()), arguments.data(), out, err);
+    err_ = err.str();
+    const auto* line = std::get_if<CommandLine>(&parsed);
+    if (line == nullptr) {
+      EXPECT_EQ(std::get<ExitCode>(parsed), kExitUsage);
+      return std::nullopt;
+    }
+    EXPECT_EQ(line->verb, Verb::kTenants);
+    return line->tenants;
+  }
+
+  std::string err_;
+};
+
+TEST_F(TenantsLineTest, ATenantHasATier) {
+  const auto line = Parse({"tenant", "create", "acme", "--tier", "Tier1"});
+  ASSERT_TRUE(line) << err_;
+  EXPECT_EQ(line->verb, TenantsVerb::kCreateTenant);
+  EXPECT_EQ(line->tenant, "acme");
+  EXPECT_EQ(line->tier, "Tier1");
+  EXPECT_FALSE(Parse({"tenant", "create", "acme"}));
+  EXPECT_FALSE(Parse({"tenant", "create", "--tier", "Tier1"}));
+  EXPECT_FALSE(Parse({"tenant"}));
+  const auto tier = Parse({"tenant", "set-tier", "acme", "Tier2", "--json"});
+  ASSERT_TRUE(tier) << err_;
+  EXPECT_EQ(tier->tier, "Tier2");
+  EXPECT_TRUE(tier->json);
+}
+
+TEST_F(TenantsLineTest, AKeyHasANameAndMayHaveModelsAndAnEnd) {
+  const auto line = Parse({"key", "create", "acme", "--name", "batch jobs", "--model", "gpt-4o",
+                           "--model", "yi-large", "--lifetime", "90d", "--admin-key-file", "f"});
+  ASSERT_TRUE(line) << err_;
+  EXPECT_EQ(line->verb, TenantsVerb::kCreateKey);
+  EXPECT_EQ(line->name, "batch jobs");
+  EXPECT_THAT(line->models, ElementsAre("gpt-4o", "yi-large"));
+  EXPECT_EQ(line->seconds, 90 * 86'400);
+  EXPECT_EQ(line->admin_key_file, "f");
+  EXPECT_FALSE(Parse({"key", "create", "acme"}));  // no name
+  EXPECT_FALSE(Parse({"key", "create", "acme", "--name", "n", "--lifetime", "soon"}));
+  EXPECT_THAT(err_, HasSubstr("'soon' is no time"));
+  const auto rotate = Parse({"key", "rotate", "acme", "k1", "--overlap", "12h"});
+  ASSERT_TRUE(rotate) << err_;
+  EXPECT_EQ(rotate->key_id, "k1");
+  EXPECT_EQ(rotate->seconds, 12 * 3'600);
+  EXPECT_FALSE(Parse({"key", "revoke", "acme"}));
+}
+
+TEST_F(TenantsLineTest, ALifetimeIsWholeAndBounded) {
+  EXPECT_EQ(ParseLifetime("45s"), 45);
+  EXPECT_EQ(ParseLifetime("30m"), 1'800);
+  EXPECT_EQ(ParseLifetime("3653d"), 3'653 * 86'400);
+  for (const char* text :
+       {"", "d", "0d", "-1d", "1.5d", "90", "90 d", "3654d", "1w", "99999999999999999999d"}) {
+    EXPECT_EQ(ParseLifetime(text), std::nullopt) << text;
+  }
+}
+
+TEST(TenantsTableTest, ShowsWhatIsNotAsUsual) {
+  v1::Tenant tenant;
+  tenant.set_name("acme");
+  tenant.set_tier("Tier3");
+  tenant.set_state(v1::TENANT_STATE_SUSPENDED);
+  tenant.set_live_keys(2);
+  tenant.mutable_create_time()->set_seconds(1'717'200'000);
+  EXPECT_EQ(TenantsTable({tenant}, false),
+            "TENANT  TIER   STATE      KEYS  SINCE (UTC)\n"
+            "acme    Tier3  suspended     2  2024-06-01 00:00:00\n");
+  EXPECT_EQ(TenantsTable({}, false), "no tenants\n");
+}
+
+TEST(KeysTableTest, ShowsHowKeysEnd) {
+  v1::Key key;
+  key.set_id("k1");
+  key.set_name("批处理");
+  key.mutable_create_time()->set_seconds(1'717'200'000);
+  EXPECT_EQ(KeysTable({key}, false),
+            "ID  NAME    MODELS  SINCE (UTC)          EXPIRES  REVOKED  REPLACED BY\n"
+            "k1  批处理  all     2024-06-01 00:00:00  never\n");
+  key.add_models("gpt-4o");
+  key.add_models("yi-large");
+  key.mutable_expire_time()->set_seconds(1'717'200'001);
+  key.set_replaced_by("k2");
+  EXPECT_THAT(KeysTable({key}, false), HasSubstr("gpt-4o, yi-large"));
+  EXPECT_THAT(KeysTable({key}, false), HasSubstr("2024-06-01 00:00:01           k2"));
+}
+
+}  // namespace
+}  // namespace pingti::command
