@@ -1,5 +1,5 @@
 // Many calls with endings of every kind: the ledger, the access records and the provider must have
-// the same story of them, to the last token. PINGTI_SOAK_CALLS says how many calls (20,000), and
+// the same story of them, to the last token. PINGTI_SOAK_CALLS says how many calls (5,000), and
 // PINGTI_TEST_SEED has a run again.
 #include <gtest/gtest.h>
 
@@ -18,7 +18,7 @@ namespace pingti::integration {
 namespace {
 
 constexpr int kCallers = 40;
-constexpr size_t kCalls = 20'000;
+constexpr size_t kCalls = 5'000;
 constexpr size_t kCallsSlow = 1'500;  // under sanitizers
 constexpr size_t kCallsPerTrouble = 250;
 

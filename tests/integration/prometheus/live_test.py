@@ -200,7 +200,7 @@ class LiveTest(unittest.TestCase):
                          {r["name"]: ("ok", None) for r in rules()})
         recorded = [r["name"] for r in rules() if r["type"] == "recording"]
         alerts = [r for r in rules() if r["type"] == "alerting"]
-        self.assertEqual(len(alerts), 4)
+        self.assertEqual(len(alerts), 5)
         for name in recorded:
             until(lambda name=name: self.query(name), lambda name=name: f"no data: {name}")
         for alert in alerts:

@@ -48,7 +48,7 @@ TEST_F(BillingDocTest, EveryCheckedTableHasItsTest) {
   std::set<std::string> names;
   for (const auto& [name, rows] : tables_) names.insert(name);
   // `savings` is the client's: tests/unit/command/savings_test.cc.
-  EXPECT_EQ(names, (std::set<std::string>{"charges", "savings", "versions"}));
+  EXPECT_EQ(names, (std::set<std::string>{"charges", "ledger", "savings", "versions"}));
 }
 
 TEST_F(BillingDocTest, Versions) {
