@@ -20,7 +20,7 @@
 
 namespace pingti::app {
 
-inline constexpr absl::Duration kTenantsInterval = absl::Milliseconds(250);
+inline constexpr absl::Duration kTenantsInterval = absl::Milliseconds(100);
 
 class StoredTenants {
  public:
