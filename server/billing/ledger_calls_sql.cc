@@ -241,7 +241,6 @@ int64_t Ledger::RecoverCalls(absl::Time dead_before, absl::Time now, int max) {
     const int64_t before = Micros(dead_before);
     CallEnd call;
     int64_t token = 0, delivered = 0;
-    std::string source;
     soci::statement find =
         (sql.prepare << "SELECT tenant, request_id, token, delivered, price, provider, "
                         "upstream_model, input_tokens, cached_input_tokens, output_tokens "

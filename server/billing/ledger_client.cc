@@ -282,7 +282,7 @@ void LedgerClient::End(CallEnd end) {
 
 void LedgerClient::Write(const std::string& tenant, LedgerWork work, base::EventLoop& loop,
                          Done done) {
-  auto post = [&loop, done](const absl::Status& status) {
+  auto post = [&loop, done = std::move(done)](const absl::Status& status) {
     loop.PostFunction([done, status] { done(status); });
   };
   if (writer_->Submit(std::make_unique<Function>(tenant, std::move(work), post))) return;
@@ -290,7 +290,7 @@ void LedgerClient::Write(const std::string& tenant, LedgerWork work, base::Event
 }
 
 void LedgerClient::Read(LedgerWork work, base::EventLoop& loop, Done done) {
-  auto post = [&loop, done](const absl::Status& status) {
+  auto post = [&loop, done = std::move(done)](const absl::Status& status) {
     loop.PostFunction([done, status] { done(status); });
   };
   if (reader_->Submit(std::make_unique<Function>("", std::move(work), post))) return;

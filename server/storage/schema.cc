@@ -78,8 +78,8 @@ constexpr std::string_view kTables1[] = {
     "reason TEXT NOT NULL DEFAULT '', "
     "actor TEXT NOT NULL DEFAULT '')$STRICT",
     "CREATE INDEX transfers_of_tenant ON transfers (tenant, id)",
-    "CREATE UNIQUE INDEX transfers_reference ON transfers (tenant, kind, reference) "
-    "WHERE reference IS NOT NULL",
+    R"(CREATE UNIQUE INDEX transfers_reference ON transfers (tenant, kind, reference)
+       WHERE reference IS NOT NULL)",
 
     // Processes that hold: one that is not heard of any more is dead.
     "CREATE TABLE owners (id TEXT PRIMARY KEY, seen_at $INT NOT NULL)$STRICT",
