@@ -198,6 +198,7 @@ ExitCode RunTenants(const Session& session) { return Run(session).Go(); }
 std::string TenantsTable(const std::vector<v1::Tenant>& tenants, bool color) {
   if (tenants.empty()) return "no tenants\n";
   std::vector<std::vector<Cell>> rows;
+  rows.reserve(tenants.size());
   for (const v1::Tenant& tenant : tenants) {
     const bool active = tenant.state() == v1::TENANT_STATE_ACTIVE;
     rows.push_back({{tenant.name()},
@@ -213,6 +214,7 @@ std::string TenantsTable(const std::vector<v1::Tenant>& tenants, bool color) {
 std::string KeysTable(const std::vector<v1::Key>& keys, bool color) {
   if (keys.empty()) return "no keys\n";
   std::vector<std::vector<Cell>> rows;
+  rows.reserve(keys.size());
   for (const v1::Key& key : keys) {
     rows.push_back({{key.id()},
                     {key.name()},
