@@ -5,8 +5,8 @@
 
 #include "server/admission/authenticate.h"
 #include "server/admission/validate.h"
-#include "server/base/money.h"
 #include "server/base/fault_point.h"
+#include "server/base/money.h"
 #include "server/base/request_id.h"
 #include "server/base/strings.h"
 #include "server/exchange/learning.h"

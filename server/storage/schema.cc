@@ -122,9 +122,8 @@ constexpr std::string_view kTables2[] = {
     "CREATE INDEX api_keys_of_tenant ON api_keys (tenant, id)",
 
     // How often the two above were changed: one row, which each change counts up as it commits.
-    "CREATE TABLE tenant_changes ("
-    "id $INT PRIMARY KEY CHECK (id = 1), "
-    "changes $INT NOT NULL)$STRICT",
+    R"(CREATE TABLE tenant_changes (
+       id $INT PRIMARY KEY CHECK (id = 1), changes $INT NOT NULL)$STRICT)",
     "INSERT INTO tenant_changes (id, changes) VALUES (1, 0)",
 };
 
