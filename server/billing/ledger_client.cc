@@ -258,7 +258,20 @@ LedgerClient::Terms LedgerClient::terms() const {
   return terms_;
 }
 
-Plan LedgerClient::plan() const { return terms().plan; }
+Plan LedgerClient::plan() const {
+  base::MutexLock lock(mu_);
+  return terms_.plan;
+}
+
+absl::Duration LedgerClient::dead_after() const {
+  base::MutexLock lock(mu_);
+  return terms_.dead_after;
+}
+
+int64_t LedgerClient::low_balance() const {
+  base::MutexLock lock(mu_);
+  return terms_.low_balance;
+}
 
 bool LedgerClient::writable() const { return writer_->writable(); }
 
@@ -302,7 +315,7 @@ void LedgerClient::SubmitHere(LedgerWork work) {
 }
 
 void LedgerClient::Tick() {
-  tick_->Arm(std::min(kTick, terms().dead_after / kTicksBeforeDead));
+  tick_->Arm(std::min(kTick, dead_after() / kTicksBeforeDead));
   stats_.writable.Set(writable() ? 1 : 0);
   stats_.outbox.Set(static_cast<int64_t>(writer_->kept()));
   Recover(/*all_others=*/false);
@@ -326,7 +339,7 @@ void LedgerClient::Recover(bool all_others) {
         const absl::Time shared = ledger.Now(now);
         if (all_others) ledger.ForgetOwners();
         ledger.SeeOwner(options_.owner, shared);
-        *ended = ledger.RecoverCalls(shared - terms().dead_after, now, kRecoverMax);
+        *ended = ledger.RecoverCalls(shared - dead_after(), now, kRecoverMax);
       },
       [this, ended](const absl::Status& status) {
         if (!status.ok() || *ended == 0) return;
@@ -344,12 +357,12 @@ void LedgerClient::Look() {
     int64_t low = 0;
   };
   auto seen = std::make_shared<Seen>();
-  const int64_t low_balance = terms().low_balance;
+  const int64_t low = low_balance();
   reader_->Submit(std::make_unique<Function>(
       "",
-      [seen, low_balance](Ledger& ledger) {
+      [seen, low](Ledger& ledger) {
         std::tie(seen->open, seen->oldest) = ledger.OpenHolds();
-        seen->low = ledger.CountBalancesBelow(low_balance);
+        seen->low = ledger.CountBalancesBelow(low);
       },
       [this, seen](const absl::Status& status) {
         if (!status.ok()) return;

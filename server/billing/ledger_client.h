@@ -63,7 +63,6 @@ class LedgerClient final : public LedgerStore {
   using Done = std::function<void(const absl::Status&)>;
   void Write(const std::string& tenant, LedgerWork work, base::EventLoop& loop, Done done);
   void Read(LedgerWork work, base::EventLoop& loop, Done done);
-  Terms terms() const;
   Plan plan() const;
 
   // Writes what was given, as far as the database takes it.
@@ -78,6 +77,10 @@ class LedgerClient final : public LedgerStore {
 
   LedgerClient(Options options, Terms terms);
 
+  // A copy of all, tenants included: for where these are needed.
+  Terms terms() const;
+  absl::Duration dead_after() const;
+  int64_t low_balance() const;
   absl::StatusOr<std::unique_ptr<storage::Database>> OpenDatabase();
   absl::Status Prepare(storage::Database& database);
   void SubmitHere(LedgerWork work);
