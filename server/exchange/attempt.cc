@@ -265,9 +265,12 @@ base::Task<void> Call::ReadStream(transport::HttpTransfer& transfer, Outcome* ou
     if (!go_on) co_return;
   }
   outcome->failure = decoder->End(&events);
+  if (AwaitsHold()) {  // no content has come before
+    co_await WaitForHold(outcome);
+    if (stop_ != StopCause::kNone) co_return;
+  }
   Deliver(&events, outcome);
   outcome->info = decoder->info();
-  if (AwaitsHold()) co_await WaitForHold(outcome);  // an answer without any content
 }
 
 bool Call::MayLinger(base::Instant until) const {
