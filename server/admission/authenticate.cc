@@ -12,13 +12,6 @@ namespace {
 
 constexpr std::string_view kScheme = "Bearer ";
 
-model::CallError Refuse(model::ErrorReason reason, std::string message) {
-  model::CallError error;
-  error.reason = reason;
-  error.message = std::move(message);
-  return error;
-}
-
 bool Allows(std::span<const std::string> models, const std::string& model) {
   return models.empty() || std::find(models.begin(), models.end(), model) != models.end();
 }
@@ -29,20 +22,20 @@ std::variant<tenancy::KeyOwner, model::CallError> AuthenticateOwner(
     std::string_view authorization, const tenancy::TenantDirectory& directory,
     const config::Config& config, absl::Time now) {
   if (authorization.empty()) {
-    return Refuse(model::ErrorReason::kKeyMissing,
-                  "no API key: send the metadata `authorization: Bearer pt_...`");
+    return model::Refuse(model::ErrorReason::kKeyMissing,
+                         "no API key: send the metadata `authorization: Bearer pt_...`");
   }
   if (!absl::StartsWithIgnoreCase(base::AbslView(authorization), base::AbslView(kScheme))) {
-    return Refuse(model::ErrorReason::kKeyInvalid,
-                  "the metadata `authorization` must have the form `Bearer pt_...`");
+    return model::Refuse(model::ErrorReason::kKeyInvalid,
+                         "the metadata `authorization` must have the form `Bearer pt_...`");
   }
   const auto owner = directory.FindOwner(authorization.substr(kScheme.size()), now);
-  if (!owner) return Refuse(model::ErrorReason::kKeyInvalid, "the API key is not valid");
+  if (!owner) return model::Refuse(model::ErrorReason::kKeyInvalid, "the API key is not valid");
   if (owner->is_admin) return *owner;
   const config::Tenant& tenant = config.tenants[owner->index];
   if (tenant.suspended) {
-    auto error = Refuse(model::ErrorReason::kTenantSuspended,
-                        base::StrCat("tenant ", tenant.name, " is suspended"));
+    auto error = model::Refuse(model::ErrorReason::kTenantSuspended,
+                               base::StrCat("tenant ", tenant.name, " is suspended"));
     error.metadata["tenant"] = tenant.name;
     return error;
   }
@@ -56,9 +49,10 @@ std::variant<tenancy::Identity, model::CallError> Authenticate(
   if (auto* error = std::get_if<model::CallError>(&owner)) return std::move(*error);
   const auto& found = std::get<tenancy::KeyOwner>(owner);
   if (found.is_admin) {
-    return Refuse(model::ErrorReason::kKeyInvalid,
-                  "the API key is an administrator's: it manages accounts (pingti.v1.Accounts) and "
-                  "nothing else");
+    return model::Refuse(
+        model::ErrorReason::kKeyInvalid,
+        "the API key is an administrator's: it manages accounts (pingti.v1.Accounts) and "
+        "nothing else");
   }
   return tenancy::Identity{found.index, found.key_id, found.key_models};
 }
@@ -69,10 +63,10 @@ std::optional<model::CallError> CheckModelAllowed(const config::Config& config,
   const config::Tenant& tenant = config.tenants[who.tenant];
   const bool of_tenant = Allows(tenant.models, model);
   if (of_tenant && Allows(who.key_models, model)) return std::nullopt;
-  auto error =
-      Refuse(model::ErrorReason::kModelNotAllowed,
-             of_tenant ? base::StrCat("API key ", who.key_id, " may not be used for model ", model)
-                       : base::StrCat("tenant ", tenant.name, " may not use model ", model));
+  auto error = model::Refuse(
+      model::ErrorReason::kModelNotAllowed,
+      of_tenant ? base::StrCat("API key ", who.key_id, " may not be used for model ", model)
+                : base::StrCat("tenant ", tenant.name, " may not use model ", model));
   error.metadata["model"] = model;
   return error;
 }

@@ -5,26 +5,9 @@
 
 #include "server/base/check.h"
 #include "server/billing/ledger_sql.h"
+#include "server/telemetry/call_stats.h"
 
 namespace pingti::billing {
-namespace {
-
-std::string SourceName(model::UsageSource source) {
-  switch (source) {
-    case model::UsageSource::kNone:
-      return "none";
-    case model::UsageSource::kMeasured:
-      return "measured";
-    case model::UsageSource::kCounted:
-      return "counted";
-    case model::UsageSource::kEstimated:
-      return "estimated";
-  }
-  return "none";
-}
-
-}  // namespace
-
 Ledger::Account* Ledger::Touch(const std::string& tenant) {
   const auto known = accounts_.find(tenant);
   if (known != accounts_.end()) return &known->second;
@@ -131,7 +114,7 @@ void Ledger::NoteDelivered(const CallEnd& so_far) {
   s.input = so_far.usage.input_tokens;
   s.cached = so_far.usage.cached_input_tokens;
   s.output = so_far.usage.output_tokens;
-  s.usage_source = SourceName(so_far.usage.source);
+  s.usage_source = telemetry::UsageSourceName(so_far.usage.source);
   Statements::Change(s.note_delivered);
 }
 
@@ -174,7 +157,7 @@ std::optional<EndReply> Ledger::EndOpen(const CallEnd& end, int64_t held, bool r
   s.input = end.usage.input_tokens;
   s.cached = end.usage.cached_input_tokens;
   s.output = end.usage.output_tokens;
-  s.usage_source = SourceName(end.usage.source);
+  s.usage_source = telemetry::UsageSourceName(end.usage.source);
   s.token = static_cast<int64_t>(end.token);
   s.held = held;
   if (Statements::Change(s.end_call) == 0) return std::nullopt;

@@ -2,13 +2,10 @@
 
 #include <algorithm>
 #include <memory>
-#include <string_view>
 #include <utility>
 
-#include "absl/strings/str_join.h"
 #include "server/base/money.h"
 #include "server/base/strings.h"
-#include "server/base/text.h"
 #include "server/billing/ledger_client.h"
 #include "server/exchange/tenant_accounts.h"
 
@@ -17,8 +14,6 @@ namespace {
 
 using billing::TopUpReply;
 using Error = std::optional<model::CallError>;
-
-constexpr size_t kNearNamesMax = 3;
 
 enum class Empty { kAllTenants, kWrong };
 
@@ -31,9 +26,10 @@ Error Resolve(const View& view, const tenancy::KeyOwner& who, Empty empty, std::
   const std::string& own = view.config().tenants[who.index].name;
   if (tenant->empty()) *tenant = own;
   if (*tenant == own) return std::nullopt;
-  return Refuse(model::ErrorReason::kNotAdmin,
-                base::StrCat("the key belongs to tenant ", own,
-                             "; another tenant's account takes the key of an administrator"));
+  return model::Refuse(
+      model::ErrorReason::kNotAdmin,
+      base::StrCat("the key belongs to tenant ", own,
+                   "; another tenant's account takes the key of an administrator"));
 }
 
 Error CheckAmount(int64_t nano) {
@@ -65,13 +61,10 @@ Error CheckCorrection(const billing::Adjustment& adjustment) {
 }
 
 model::CallError AccountUnknown(const View& view, const std::string& tenant) {
-  auto error = Refuse(model::ErrorReason::kAccountUnknown,
-                      base::StrCat("tenant ", tenant, " has no account"));
+  auto error = model::Refuse(model::ErrorReason::kAccountUnknown,
+                             base::StrCat("tenant ", tenant, " has no account"));
   error.metadata["tenant"] = tenant;
-  std::vector<std::string_view> names;
-  for (const config::Tenant& known : view.config().tenants) names.push_back(known.name);
-  const std::vector<std::string> near = base::NearestNames(tenant, names, kNearNamesMax);
-  if (!near.empty()) error.metadata["near"] = absl::StrJoin(near, ",");
+  AddNearTenants(view, tenant, &error);
   return error;
 }
 
@@ -85,10 +78,11 @@ Error ErrorOf(const TopUpReply& reply, const View& view, const std::string& tena
     case TopUpReply::Verdict::kNoAccount:
       return AccountUnknown(view, tenant);
     case TopUpReply::Verdict::kOtherAmount: {
-      auto error = Refuse(model::ErrorReason::kReferenceInUse,
-                          base::StrCat("reference ", reference, " of tenant ", tenant,
-                                       " stands for another amount; a new payment or correction "
-                                       "takes a new reference"));
+      auto error =
+          model::Refuse(model::ErrorReason::kReferenceInUse,
+                        base::StrCat("reference ", reference, " of tenant ", tenant,
+                                     " stands for another amount; a new payment or correction "
+                                     "takes a new reference"));
       error.metadata["tenant"] = tenant;
       error.metadata["reference"] = reference;
       return error;
@@ -96,9 +90,9 @@ Error ErrorOf(const TopUpReply& reply, const View& view, const std::string& tena
     case TopUpReply::Verdict::kTooLittle: {
       const int64_t free = std::min(reply.balance.cash, reply.balance.available());
       const std::string shown = base::FormatMoney({free, view.config().billing.currency});
-      auto error = Refuse(model::ErrorReason::kBalanceTooLow,
-                          base::StrCat("only ", shown, " of cash can be taken from tenant ", tenant,
-                                       ": bonus and what running calls hold stay"));
+      auto error = model::Refuse(model::ErrorReason::kBalanceTooLow,
+                                 base::StrCat("only ", shown, " of cash can be taken from tenant ",
+                                              tenant, ": bonus and what running calls hold stay"));
       error.metadata["balance"] = shown;
       return error;
     }

@@ -4,10 +4,13 @@
 #include <memory>
 #include <string_view>
 #include <utility>
+#include <vector>
 
+#include "absl/strings/str_join.h"
 #include "server/base/log.h"
 #include "server/base/signal.h"
 #include "server/base/strings.h"
+#include "server/base/text.h"
 
 namespace pingti::exchange {
 namespace {
@@ -16,6 +19,7 @@ using Error = std::optional<model::CallError>;
 
 // What a caller is told to wait where the ledger cannot be asked.
 constexpr absl::Duration kLedgerRetry = absl::Seconds(1);
+constexpr size_t kNearNamesMax = 3;
 
 bool IsLine(std::string_view text) {
   return std::all_of(text.begin(), text.end(),
@@ -24,23 +28,30 @@ bool IsLine(std::string_view text) {
 
 }  // namespace
 
-model::CallError Refuse(model::ErrorReason reason, std::string message) {
-  model::CallError error;
-  error.reason = reason;
-  error.message = std::move(message);
+model::CallError LedgerUnavailable(std::string message) {
+  model::CallError error =
+      model::Refuse(model::ErrorReason::kLedgerUnavailable, std::move(message));
+  error.retry_delay = kLedgerRetry;
   return error;
+}
+
+void AddNearTenants(const View& view, const std::string& tenant, model::CallError* error) {
+  std::vector<std::string_view> names;
+  for (const config::Tenant& known : view.config().tenants) names.push_back(known.name);
+  const std::vector<std::string> near = base::NearestNames(tenant, names, kNearNamesMax);
+  if (!near.empty()) error->metadata["near"] = absl::StrJoin(near, ",");
 }
 
 Error CheckAdmin(const tenancy::KeyOwner& who) {
   if (who.is_admin) return std::nullopt;
-  return Refuse(model::ErrorReason::kNotAdmin, "this takes the key of an administrator");
+  return model::Refuse(model::ErrorReason::kNotAdmin, "this takes the key of an administrator");
 }
 
 Error CheckLedger(Worker& worker) {
   if (worker.accounts() != nullptr) return std::nullopt;
-  return Refuse(model::ErrorReason::kLedgerOff,
-                "this server keeps no ledger: its operator switches it on with --data-dir, "
-                "billing.data_dir or billing.database");
+  return model::Refuse(model::ErrorReason::kLedgerOff,
+                       "this server keeps no ledger: its operator switches it on with --data-dir, "
+                       "billing.data_dir or billing.database");
 }
 
 Error CheckText(const char* field, const std::string& text, size_t bytes_max, bool required) {
@@ -81,10 +92,7 @@ base::Task<Error> AskLedger(Worker& worker, Access access, std::string order,
   if (answer->status.ok()) co_return std::nullopt;
   base::Log(base::LogLevel::kWarning, "the ledger could not be asked",
             {{"cause", answer->status.ToString()}});
-  auto error =
-      Refuse(model::ErrorReason::kLedgerUnavailable, "the ledger cannot be read or written now");
-  error.retry_delay = kLedgerRetry;
-  co_return error;
+  co_return LedgerUnavailable("the ledger cannot be read or written now");
 }
 
 }  // namespace pingti::exchange

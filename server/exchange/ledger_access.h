@@ -1,5 +1,5 @@
-// Asking the ledger for a caller of pingti.v1.Accounts: who may, and how. For accounts.h and
-// tenant_admin.h.
+// Asking the ledger for a caller of pingti.v1.Accounts: who may, and how, and what is said where it
+// cannot be asked. For accounts.h, tenant_admin.h and calls.
 //
 // On the worker's loop thread.
 #pragma once
@@ -21,7 +21,10 @@ namespace pingti::exchange {
 template <typename T>
 using OrError = std::variant<T, model::CallError>;
 
-model::CallError Refuse(model::ErrorReason reason, std::string message);
+// LEDGER_UNAVAILABLE, with a time to wait.
+model::CallError LedgerUnavailable(std::string message);
+// `near`: tenants whose names are close to one that is not there.
+void AddNearTenants(const View& view, const std::string& tenant, model::CallError* error);
 
 // NOT_ADMIN.
 std::optional<model::CallError> CheckAdmin(const tenancy::KeyOwner& who);

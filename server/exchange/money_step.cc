@@ -10,6 +10,7 @@
 #include "server/base/strings.h"
 #include "server/billing/fingerprint.h"
 #include "server/exchange/call.h"
+#include "server/exchange/ledger_access.h"
 #include "server/telemetry/access_record.h"
 
 namespace pingti::exchange {
@@ -24,12 +25,9 @@ constexpr int64_t kLookAheadTokens = 256;
 constexpr absl::Duration kFirstNote = absl::Seconds(1);
 constexpr absl::Duration kNextNotes = absl::Seconds(5);
 
-model::CallError LedgerError() {
-  model::CallError error;
-  error.reason = model::ErrorReason::kLedgerUnavailable;
-  error.message = "the ledger cannot be written now, and nothing that costs money is begun";
-  error.retry_delay = absl::Seconds(1);
-  return error;
+model::CallError NotWritable() {
+  return LedgerUnavailable(
+      "the ledger cannot be written now, and nothing that costs money is begun");
 }
 
 model::CallError IdError(const billing::HoldReply& reply, base::Currency currency) {
@@ -70,7 +68,7 @@ int64_t Call::LikelyCost() const {
 base::Task<std::optional<model::CallError>> Call::HoldMoney() {
   billing::LedgerStore* ledger = worker_.ledger();
   if (ledger == nullptr) co_return std::nullopt;
-  if (!ledger->writable()) co_return LedgerError();
+  if (!ledger->writable()) co_return NotWritable();
   billing::HoldRequest request;
   request.tenant = view_->config().tenants[identity_->tenant].name;
   request.request_id = input_.request.request_id;
@@ -121,14 +119,12 @@ base::Task<void> Call::WaitForHold(Outcome* outcome) {
 model::CallError Call::MoneyError() const {
   const base::Currency currency = view_->config().billing.currency;
   const billing::HoldReply& reply = hold_.reply();
-  if (hold_.state() == billing::HoldState::kFailed) return LedgerError();
+  if (hold_.state() == billing::HoldState::kFailed) return NotWritable();
   const bool of_id = reply.verdict == billing::HoldVerdict::kIdInUse ||
                      reply.verdict == billing::HoldVerdict::kIdOfOther;
   if (of_id) return IdError(reply, currency);
   if (reply.verdict == billing::HoldVerdict::kNoAccount) {
-    model::CallError error = LedgerError();
-    error.message = "the tenant's account is not open yet";
-    return error;
+    return LedgerUnavailable("the tenant's account is not open yet");
   }
   model::CallError error;
   error.reason = model::ErrorReason::kBalanceTooLow;
@@ -163,16 +159,17 @@ void Call::FollowCost(base::Instant now) {
   const int64_t tokens = counted_.tokens();
   if (tokens >= paid_tokens_ + kCheckTokens) {
     paid_tokens_ = tokens;
-    model::Usage ahead;
-    ahead.input_tokens = estimate_.input_tokens;
-    ahead.output_tokens = tokens + std::max(kLookAheadTokens, tokens / 2);
-    ahead.source = model::UsageSource::kCounted;
-    const CallCost cost = ChargeOf(ahead);
     // Before the output has outgrown it, and in steps that become larger.
-    ahead.output_tokens = tokens + kCheckTokens;
-    const CallCost soon = ChargeOf(ahead);
-    if (soon.charged && cost.charged && soon.charged->nano > hold_.nano()) {
-      hold_.Grow(cost.charged->nano);
+    const auto cost_of = [&](int64_t output) {
+      const model::Usage ahead{.input_tokens = estimate_.input_tokens,
+                               .output_tokens = output,
+                               .source = model::UsageSource::kCounted};
+      return CostOf(at_->prices, nullptr, ahead, began_).charged;
+    };
+    const auto soon = cost_of(tokens + kCheckTokens);
+    if (soon && soon->nano > hold_.nano()) {
+      const auto next = cost_of(tokens + std::max(kLookAheadTokens, tokens / 2));
+      if (next) hold_.Grow(next->nano);
     }
   }
   if (now < note_at_) return;

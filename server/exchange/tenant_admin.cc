@@ -10,7 +10,6 @@
 #include "server/base/log.h"
 #include "server/base/money.h"
 #include "server/base/strings.h"
-#include "server/base/text.h"
 #include "server/billing/ledger_client.h"
 #include "server/config/value.h"
 #include "server/exchange/tenant_accounts.h"
@@ -22,8 +21,6 @@ namespace {
 using tenancy::StoreVerdict;
 using tenancy::TenantStore;
 using Error = std::optional<model::CallError>;
-
-constexpr size_t kNearNamesMax = 3;
 
 // Changes of tenants come behind what calls write: the row that counts them is locked last.
 std::string OrderOf(const std::string& tenant) { return "~" + tenant; }
@@ -41,22 +38,20 @@ bool IsConfigured(const View& view, const std::string& tenant) {
 
 // Those of the database are at hand, too, so that a name that is not there may be a slip.
 model::CallError TenantUnknown(const View& view, const std::string& tenant) {
-  auto error =
-      Refuse(model::ErrorReason::kTenantUnknown,
-             IsConfigured(view, tenant)
-                 ? base::StrCat("tenant ", tenant, " is one of the configuration: change it there")
-                 : base::StrCat("there is no tenant ", tenant, " in the database"));
+  auto error = model::Refuse(
+      model::ErrorReason::kTenantUnknown,
+      IsConfigured(view, tenant)
+          ? base::StrCat("tenant ", tenant, " is one of the configuration: change it there")
+          : base::StrCat("there is no tenant ", tenant, " in the database"));
   error.metadata["tenant"] = tenant;
-  std::vector<std::string_view> names;
-  for (const config::Tenant& known : view.config().tenants) names.push_back(known.name);
-  const std::vector<std::string> near = base::NearestNames(tenant, names, kNearNamesMax);
-  if (!near.empty()) error.metadata["near"] = absl::StrJoin(near, ",");
+  AddNearTenants(view, tenant, &error);
   return error;
 }
 
 model::CallError TooMany(std::string_view what, int limit) {
-  auto error = Refuse(model::ErrorReason::kTooMany,
-                      base::StrCat("there are ", limit, " ", what, " already, which is the most"));
+  auto error =
+      model::Refuse(model::ErrorReason::kTooMany,
+                    base::StrCat("there are ", limit, " ", what, " already, which is the most"));
   error.metadata["what"] = std::string(what);
   error.metadata["limit"] = base::StrCat(limit);
   return error;
@@ -167,18 +162,18 @@ ChangeReply DoChange(billing::Ledger& ledger, const TenantChange& change, const 
 Error ErrorOf(const ChangeReply& reply, const View& view, const std::string& tenant) {
   if (reply.held > 0) {
     const std::string shown = base::FormatMoney({reply.held, view.config().billing.currency});
-    auto error = Refuse(model::ErrorReason::kTenantInUse,
-                        base::StrCat("calls of tenant ", tenant, " hold ", shown,
-                                     "; suspend it, and delete it when they have ended"));
+    auto error = model::Refuse(model::ErrorReason::kTenantInUse,
+                               base::StrCat("calls of tenant ", tenant, " hold ", shown,
+                                            "; suspend it, and delete it when they have ended"));
     error.metadata["tenant"] = tenant;
     error.metadata["held"] = shown;
     return error;
   }
   switch (reply.verdict) {
     case StoreVerdict::kNameTaken: {
-      auto error = Refuse(model::ErrorReason::kTenantNameTaken,
-                          base::StrCat("there is or was a tenant ", tenant,
-                                       "; a name is never given to another one"));
+      auto error = model::Refuse(model::ErrorReason::kTenantNameTaken,
+                                 base::StrCat("there is or was a tenant ", tenant,
+                                              "; a name is never given to another one"));
       error.metadata["tenant"] = tenant;
       return error;
     }
@@ -192,8 +187,8 @@ Error ErrorOf(const ChangeReply& reply, const View& view, const std::string& ten
 }
 
 model::CallError KeyUnknown(const std::string& tenant, const std::string& key_id) {
-  auto error = Refuse(model::ErrorReason::kKeyUnknown,
-                      base::StrCat("tenant ", tenant, " has no API key ", key_id));
+  auto error = model::Refuse(model::ErrorReason::kKeyUnknown,
+                             base::StrCat("tenant ", tenant, " has no API key ", key_id));
   error.metadata["key_id"] = key_id;
   return error;
 }
@@ -208,7 +203,7 @@ Error KeyErrorOf(StoreVerdict verdict, const View& view, const std::string& tena
     case StoreVerdict::kUnknownKey:
       return KeyUnknown(tenant, key_id);
     case StoreVerdict::kKeyEnded: {
-      auto error = Refuse(
+      auto error = model::Refuse(
           model::ErrorReason::kKeyEnded,
           base::StrCat("API key ", key_id, " was revoked, has expired or was rotated before"));
       error.metadata["key_id"] = key_id;

@@ -110,6 +110,13 @@ absl::StatusCode ErrorReasonCode(ErrorReason reason) {
   return kReasons[static_cast<int>(reason)].code;
 }
 
+CallError Refuse(ErrorReason reason, std::string message) {
+  CallError error;
+  error.reason = reason;
+  error.message = std::move(message);
+  return error;
+}
+
 CallError InvalidField(std::string field, std::string description) {
   CallError error;
   error.reason = ErrorReason::kFieldInvalid;

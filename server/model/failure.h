@@ -141,6 +141,9 @@ struct CallError {
   absl::StatusCode code() const { return ErrorReasonCode(reason); }
 };
 
+// A CallError with a reason and its words, and nothing else yet.
+CallError Refuse(ErrorReason reason, std::string message);
+
 // A CallError with the reason kFieldInvalid for one field.
 CallError InvalidField(std::string field, std::string description);
 

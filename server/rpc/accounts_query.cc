@@ -13,15 +13,14 @@
 #include "server/base/strings.h"
 #include "server/config/value.h"
 #include "server/exchange/accounts.h"
+#include "server/rpc/query_fields.h"
 
 namespace pingti::rpc {
 namespace {
 
 using google::protobuf::Timestamp;
 
-constexpr int kPageSizeMax = 1000;
 constexpr int64_t kSecondsMax = 253'402'300'799;  // the last one of the year 9999
-constexpr int32_t kNanosMax = 999'999'999;
 
 // As the ledger has it, by the number of the kind.
 constexpr std::array<std::string_view, 8> kKinds = {"",       "top-up", "bonus",      "newcomer",
@@ -68,12 +67,6 @@ class Amounts {
   const std::string code_;
 };
 
-void WriteTime(absl::Time from, Timestamp* to) {
-  const int64_t micros = absl::ToUnixMicros(from);
-  to->set_seconds(micros / 1'000'000);
-  to->set_nanos(static_cast<int32_t>(micros % 1'000'000) * 1'000);
-}
-
 QueryError ReadTime(const char* field, const Timestamp& from, absl::Time* to) {
   const bool fits = from.seconds() >= 0 && from.seconds() <= kSecondsMax && from.nanos() >= 0 &&
                     from.nanos() <= kNanosMax;
@@ -90,16 +83,6 @@ QueryError ReadRange(const Request& request, Filter* filter) {
   }
   if (!request.has_until()) return std::nullopt;
   return ReadTime("until", request.until(), &filter->until);
-}
-
-// One more than a page is asked for: whether there is a next one.
-QueryError ReadPageSize(int page_size, int* limit) {
-  if (page_size < 0 || page_size > kPageSizeMax) {
-    return model::InvalidField(
-        "page_size", base::StrCat("is ", page_size, "; must be from 0 to ", kPageSizeMax));
-  }
-  *limit = (page_size == 0 ? kPageSizeMax : page_size) + 1;
-  return std::nullopt;
 }
 
 model::CallError BadToken() {

@@ -10,21 +10,14 @@
 #include "pingti/v1/accounts_service.pb.h"
 #include "server/base/strings.h"
 #include "server/exchange/tenant_admin.h"
+#include "server/rpc/query_fields.h"
 
 namespace pingti::rpc {
 namespace {
 
 using exchange::TenantVerb;
 
-constexpr int kPageSizeMax = 1000;
 constexpr int64_t kDurationSecondsMax = 315'576'000'000;  // of google.protobuf.Duration
-constexpr int32_t kNanosMax = 999'999'999;
-
-void WriteTime(absl::Time from, google::protobuf::Timestamp* to) {
-  const int64_t micros = absl::ToUnixMicros(from);
-  to->set_seconds(micros / 1'000'000);
-  to->set_nanos(static_cast<int32_t>(micros % 1'000'000) * 1'000);
-}
 
 v1::TenantState StateOf(tenancy::TenantState state) {
   switch (state) {
@@ -59,16 +52,6 @@ void WriteKey(const tenancy::StoredKey& from, v1::Key* to) {
     WriteTime(from.revoked_at, to->mutable_revoke_time());
   }
   to->set_replaced_by(from.replaced_by);
-}
-
-// One more than a page is asked for: whether there is a next one.
-QueryError ReadPageSize(int page_size, int* limit) {
-  if (page_size < 0 || page_size > kPageSizeMax) {
-    return model::InvalidField(
-        "page_size", base::StrCat("is ", page_size, "; must be from 0 to ", kPageSizeMax));
-  }
-  *limit = (page_size == 0 ? kPageSizeMax : page_size) + 1;
-  return std::nullopt;
 }
 
 QueryError ReadDuration(const char* field, const google::protobuf::Duration& from,
