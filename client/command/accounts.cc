@@ -52,21 +52,8 @@ class Run {
   template <typename Item>
   using Each = std::function<ExitCode(std::vector<Item>)>;
 
-  ExitCode Write(const std::string& text) const {
-    session_.console.out << text;
-    session_.console.out.flush();
-    if (session_.console.out.good()) return kExitOk;
-    session_.console.Complain("standard output cannot be written");
-    return kExitOther;
-  }
-  // CSV and JSON hold foreign text: on a terminal its controls are shown.
-  ExitCode WriteForeign(const std::string& text) const {
-    if (session_.console.WriteText(text)) return kExitOk;
-    session_.console.Complain("standard output cannot be written");
-    return kExitOther;
-  }
   ExitCode WriteJson(const google::protobuf::Message& message) const {
-    return WriteForeign(ToJson(message) + "\n");
+    return session_.WriteForeign(ToJson(message) + "\n");
   }
 
   // How far a long list is, where a person waits for it.
@@ -134,7 +121,7 @@ class Run {
     const auto balance = session_.client.GetBalance(request, options_);
     if (!balance.ok()) return session_.Fail(balance.error());
     if (line_.form == OutputForm::kJson) return WriteJson(*balance);
-    return Write(BalanceTable(balance->tenant(), balance->balance(), color_));
+    return session_.Write(BalanceTable(balance->tenant(), balance->balance(), color_));
   }
 
   std::string Done(const std::string& what, bool before) const {
@@ -155,8 +142,8 @@ class Run {
     amount.set_nano_units(line_.nano);
     std::string what = FormatMoney(amount) + " paid in";
     if (done->bonus().nano_units() != 0) what += ", " + FormatMoney(done->bonus()) + " of bonus";
-    return Write(Done(what, done->done_before()) +
-                 BalanceTable(line_.tenant, done->balance(), color_));
+    return session_.Write(Done(what, done->done_before()) +
+                          BalanceTable(line_.tenant, done->balance(), color_));
   }
 
   ExitCode Adjust() const {
@@ -171,9 +158,10 @@ class Run {
     if (line_.form == OutputForm::kJson) return WriteJson(*done);
     v1::Money amount = done->balance().total();
     amount.set_nano_units(line_.nano);
-    return Write(Done((line_.refund ? "refund of " : "adjustment of ") + FormatMoney(amount),
-                      done->done_before()) +
-                 BalanceTable(line_.tenant, done->balance(), color_));
+    return session_.Write(
+        Done((line_.refund ? "refund of " : "adjustment of ") + FormatMoney(amount),
+             done->done_before()) +
+        BalanceTable(line_.tenant, done->balance(), color_));
   }
 
   ExitCode ListTransfers() const {
@@ -181,10 +169,10 @@ class Run {
     SetOwnerAndRange(&request);
     request.set_kind(line_.kind);
     if (line_.form == OutputForm::kCsv) {
-      ExitCode code = WriteForeign(TransfersCsvHead());
+      ExitCode code = session_.WriteForeign(TransfersCsvHead());
       if (code != kExitOk) return code;
       code = EachTransfer(request, line_.limit, [this](const std::vector<v1::Transfer>& page) {
-        return WriteForeign(TransfersCsv(page));
+        return session_.WriteForeign(TransfersCsv(page));
       });
       EndProgress();
       return code;
@@ -194,7 +182,7 @@ class Run {
     EndProgress();
     if (code != kExitOk) return code;
     if (line_.form == OutputForm::kTable) {
-      return Write(TransfersTable(all, line_.all_tenants, color_));
+      return session_.Write(TransfersTable(all, line_.all_tenants, color_));
     }
     v1::ListTransfersResponse response;
     response.mutable_transfers()->Add(all.begin(), all.end());
@@ -203,10 +191,11 @@ class Run {
 
   ExitCode ShowUsage() const {
     if (line_.form == OutputForm::kCsv) {
-      ExitCode code = WriteForeign(UsageCsvHead());
+      ExitCode code = session_.WriteForeign(UsageCsvHead());
       if (code != kExitOk) return code;
-      code = EachUsage(
-          [this](const std::vector<v1::UsageRow>& page) { return WriteForeign(UsageCsv(page)); });
+      code = EachUsage([this](const std::vector<v1::UsageRow>& page) {
+        return session_.WriteForeign(UsageCsv(page));
+      });
       EndProgress();
       return code;
     }
@@ -214,7 +203,8 @@ class Run {
     const ExitCode code = EachUsage(Collect(&all));
     EndProgress();
     if (code != kExitOk) return code;
-    if (line_.form == OutputForm::kTable) return Write(UsageTable(all, line_.all_tenants, color_));
+    if (line_.form == OutputForm::kTable)
+      return session_.Write(UsageTable(all, line_.all_tenants, color_));
     v1::ListUsageResponse response;
     response.mutable_rows()->Add(all.begin(), all.end());
     return WriteJson(response);
@@ -223,8 +213,9 @@ class Run {
   ExitCode Verify() const {
     const auto verified = session_.client.VerifyLedger(options_);
     if (!verified.ok()) return session_.Fail(verified.error());
-    const ExitCode code = line_.form == OutputForm::kJson ? WriteJson(*verified)
-                                                          : Write(VerifyTable(*verified, color_));
+    const ExitCode code = line_.form == OutputForm::kJson
+                              ? WriteJson(*verified)
+                              : session_.Write(VerifyTable(*verified, color_));
     return code == kExitOk && !verified->findings().empty() ? kExitOther : code;
   }
 
@@ -259,8 +250,8 @@ class Run {
     if (code != kExitOk) return code;
     std::sort(statement.transfers.begin(), statement.transfers.end(),
               [](const v1::Transfer& a, const v1::Transfer& b) { return a.id() < b.id(); });
-    return WriteForeign(line_.form == OutputForm::kHtml ? StatementHtml(statement)
-                                                        : StatementCsv(statement));
+    return session_.WriteForeign(line_.form == OutputForm::kHtml ? StatementHtml(statement)
+                                                                 : StatementCsv(statement));
   }
 
   template <typename Item>

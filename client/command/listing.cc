@@ -14,19 +14,9 @@
 namespace pingti::command {
 namespace {
 
-ExitCode Write(const Session& session, const std::string& text) {
-  session.console.out << text;
-  session.console.out.flush();
-  if (session.console.out.good()) return kExitOk;
-  session.console.Complain("standard output cannot be written");
-  return kExitOther;
-}
-
 // JSON goes through the same door as an answer: it holds foreign text.
 ExitCode WriteJson(const Session& session, const std::string& json) {
-  if (session.console.WriteText(json + "\n")) return kExitOk;
-  session.console.Complain("standard output cannot be written");
-  return kExitOther;
+  return session.WriteForeign(json + "\n");
 }
 ExitCode WriteJson(const Session& session, const google::protobuf::Message& message) {
   return WriteJson(session, ToJson(message));
@@ -70,13 +60,13 @@ ExitCode RunModels(const Session& session) {
                     {ContextSize(model.context_tokens())},
                     {FormatPrice(model)}});
   }
-  return Write(session, RenderTable({{"NAME"},
-                                     {"SERVES"},
-                                     {"PROVIDER"},
-                                     {"CLASS"},
-                                     {"CONTEXT", true},
-                                     {"PRICE PER MILLION", true}},
-                                    rows, session.console.OutColor()));
+  return session.Write(RenderTable({{"NAME"},
+                                    {"SERVES"},
+                                    {"PROVIDER"},
+                                    {"CLASS"},
+                                    {"CONTEXT", true},
+                                    {"PRICE PER MILLION", true}},
+                                   rows, session.console.OutColor()));
 }
 
 ExitCode RunSavings(const Session& session) {
@@ -87,7 +77,7 @@ ExitCode RunSavings(const Session& session) {
   if (!models.ok()) return session.Fail(models.error());
   const std::vector<v1::Model> substituted = Substituted(*models);
   if (session.line.json) return WriteJson(session, SavingsJson(substituted));
-  return Write(session, SavingsTable(substituted, session.console.OutColor()));
+  return session.Write(SavingsTable(substituted, session.console.OutColor()));
 }
 
 ExitCode RunQuota(const Session& session) {
@@ -97,8 +87,8 @@ ExitCode RunQuota(const Session& session) {
   const auto quota = session.client.GetQuota(session.line.quota_model, options);
   if (!quota.ok()) return session.Fail(quota.error());
   if (session.line.json) return WriteJson(session, *quota);
-  return Write(session, QuotaTable(*quota, {.color = session.console.OutColor(),
-                                            .blocks = session.console.out_is_terminal}));
+  return session.Write(QuotaTable(
+      *quota, {.color = session.console.OutColor(), .blocks = session.console.out_is_terminal}));
 }
 
 ExitCode RunCount(const Session& session) {
@@ -124,8 +114,8 @@ ExitCode RunCount(const Session& session) {
       {{"reserved"}, {FormatCount(count->reserved_tokens())}, {"from tokens per minute"}},
       {{"context"}, {ContextSize(count->context_tokens())}, {"of " + count->upstream_model()}},
   };
-  return Write(session,
-               RenderTable({{""}, {"TOKENS", true}, {""}}, rows, session.console.OutColor()));
+  return session.Write(
+      RenderTable({{""}, {"TOKENS", true}, {""}}, rows, session.console.OutColor()));
 }
 
 }  // namespace pingti::command

@@ -77,27 +77,13 @@ class Run {
   using Method = client::Result<Response> (client::Client::*)(const Request&,
                                                               const client::CallOptions&) const;
 
-  // JSON holds foreign text: on a terminal its controls are shown.
-  ExitCode Write(const std::string& text) const {
-    if (session_.console.WriteText(text)) return kExitOk;
-    session_.console.Complain("standard output cannot be written");
-    return kExitOther;
-  }
-  ExitCode WriteTable(const std::string& text) const {
-    session_.console.out << text;
-    session_.console.out.flush();
-    if (session_.console.out.good()) return kExitOk;
-    session_.console.Complain("standard output cannot be written");
-    return kExitOther;
-  }
-
   template <typename Request, typename Response>
   ExitCode Change(Request request, Method<Request, Response> method) const {
     request.set_tenant(line_.tenant);
     const client::Result<Response> done = (session_.client.*method)(request, options_);
     if (!done.ok()) return session_.Fail(done.error());
-    if (line_.json) return Write(ToJson(*done) + "\n");
-    return WriteTable(TenantsTable({done->tenant()}, color_));
+    if (line_.json) return session_.WriteForeign(ToJson(*done) + "\n");
+    return session_.Write(TenantsTable({done->tenant()}, color_));
   }
 
   // All pages of a list in the first one. `items` takes them out of a page.
@@ -126,10 +112,10 @@ class Run {
     const ExitCode code = ListAll(request, &client::Client::ListTenants,
                                   &v1::ListTenantsResponse::mutable_tenants, &all);
     if (code != kExitOk) return code;
-    if (!line_.json) return WriteTable(TenantsTable(all, color_));
+    if (!line_.json) return session_.Write(TenantsTable(all, color_));
     v1::ListTenantsResponse response;
     response.mutable_tenants()->Add(all.begin(), all.end());
-    return Write(ToJson(response) + "\n");
+    return session_.WriteForeign(ToJson(response) + "\n");
   }
 
   ExitCode ListKeys() const {
@@ -139,17 +125,17 @@ class Run {
     const ExitCode code =
         ListAll(request, &client::Client::ListKeys, &v1::ListKeysResponse::mutable_keys, &all);
     if (code != kExitOk) return code;
-    if (!line_.json) return WriteTable(KeysTable(all, color_));
+    if (!line_.json) return session_.Write(KeysTable(all, color_));
     v1::ListKeysResponse response;
     response.mutable_keys()->Add(all.begin(), all.end());
-    return Write(ToJson(response) + "\n");
+    return session_.WriteForeign(ToJson(response) + "\n");
   }
 
   template <typename Response>
   ExitCode ShowMade(const client::Result<Response>& made) const {
     if (!made.ok()) return session_.Fail(made.error());
-    if (line_.json) return Write(ToJson(*made) + "\n");
-    const ExitCode code = Write(made->secret() + "\n");
+    if (line_.json) return session_.WriteForeign(ToJson(*made) + "\n");
+    const ExitCode code = session_.WriteForeign(made->secret() + "\n");
     if (code == kExitOk && session_.console.err_is_terminal) {
       session_.console.err << "Keep it: nobody can show it again. Its public id is "
                            << VisibleText(made->key().id(), LineBreaks::kShow) << ".\n";
@@ -180,8 +166,9 @@ class Run {
     request.set_key_id(line_.key_id);
     const auto done = session_.client.RevokeKey(request, options_);
     if (!done.ok()) return session_.Fail(done.error());
-    if (line_.json) return Write(ToJson(*done) + "\n");
-    return Write("API key " + line_.key_id + " of tenant " + line_.tenant + " is revoked\n");
+    if (line_.json) return session_.WriteForeign(ToJson(*done) + "\n");
+    return session_.WriteForeign("API key " + line_.key_id + " of tenant " + line_.tenant +
+                                 " is revoked\n");
   }
 
   const Session& session_;
