@@ -1,8 +1,6 @@
 // The example of docs/billing.md, row by row, on a ledger.
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -10,6 +8,7 @@
 #include "server/billing/ledger.h"
 #include "server/storage/database.h"
 #include "tests/fakes/doc_tables.h"
+#include "tests/fakes/scratch_folder.h"
 
 namespace pingti::billing {
 namespace {
@@ -72,32 +71,28 @@ class Example {
 };
 
 TEST(LedgerDocTest, TheExampleIsTrue) {
-  std::string folder = (std::filesystem::temp_directory_path() / "pingti-doc-XXXXXX").string();
-  ASSERT_NE(mkdtemp(folder.data()), nullptr);
-  {
-    const auto database = storage::Database::Open(
-        {.engine = storage::Engine::kSqlite, .path = folder + "/ledger.db", .connection = ""});
-    ASSERT_TRUE(database.ok()) << database.status();
-    const auto rows = fakes::ReadDocTables("docs/billing.md")["ledger"];
-    ASSERT_GT(rows.size(), 10u);
-    const absl::Status status = (*database)->Transact([&] {
-      Ledger& ledger = Ledger::Of(**database);
-      Example example(ledger);
-      for (const auto& row : rows) {
-        SCOPED_TRACE(row[0] + " " + row[1] + " " + row[2]);
-        int64_t amount = 0;
-        EXPECT_TRUE(row[2].empty() || absl::SimpleAtoi(row[2], &amount));
-        EXPECT_EQ(example.Do(row[0], row[1], amount), row[3]);
-        const Balance balance = ledger.GetBalance(kTenant).value();
-        EXPECT_EQ(std::to_string(balance.cash), row[4]);
-        EXPECT_EQ(std::to_string(balance.bonus), row[5]);
-        EXPECT_EQ(std::to_string(balance.held), row[6]);
-      }
-      EXPECT_TRUE(ledger.Verify().findings.empty());
-    });
-    EXPECT_TRUE(status.ok()) << status;
-  }
-  std::filesystem::remove_all(folder);
+  const fakes::ScratchFolder folder;
+  const auto database = storage::Database::Open(
+      {.engine = storage::Engine::kSqlite, .path = folder.path() + "/ledger.db", .connection = ""});
+  ASSERT_TRUE(database.ok()) << database.status();
+  const auto rows = fakes::ReadDocTables("docs/billing.md")["ledger"];
+  ASSERT_GT(rows.size(), 10u);
+  const absl::Status status = (*database)->Transact([&] {
+    Ledger& ledger = Ledger::Of(**database);
+    Example example(ledger);
+    for (const auto& row : rows) {
+      SCOPED_TRACE(row[0] + " " + row[1] + " " + row[2]);
+      int64_t amount = 0;
+      EXPECT_TRUE(row[2].empty() || absl::SimpleAtoi(row[2], &amount));
+      EXPECT_EQ(example.Do(row[0], row[1], amount), row[3]);
+      const Balance balance = ledger.GetBalance(kTenant).value();
+      EXPECT_EQ(std::to_string(balance.cash), row[4]);
+      EXPECT_EQ(std::to_string(balance.bonus), row[5]);
+      EXPECT_EQ(std::to_string(balance.held), row[6]);
+    }
+    EXPECT_TRUE(ledger.Verify().findings.empty());
+  });
+  EXPECT_TRUE(status.ok()) << status;
 }
 
 }  // namespace

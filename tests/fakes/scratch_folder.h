@@ -9,7 +9,7 @@
 #include <fstream>
 #include <string>
 
-namespace pingti::testing {
+namespace pingti::fakes {
 
 class ScratchFolder {
  public:
@@ -37,4 +37,4 @@ class ScratchFolder {
   std::string path_;
 };
 
-}  // namespace pingti::testing
+}  // namespace pingti::fakes

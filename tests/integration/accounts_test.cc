@@ -68,21 +68,9 @@ admin_keys: [{name: finance, record: ")" +
     return balance.ok() ? balance->balance() : v1::Balance();
   }
 
-  struct Ended {
-    int code = -1;
-    std::string output;
-    std::string errors;
-  };
-  Ended RunCommand(std::vector<std::string> arguments) {
-    std::vector<std::string> all = {ClientBinary(), "--target", server_.target()};
-    all.insert(all.end(), arguments.begin(), arguments.end());
-    Process command(std::move(all), {{"PINGTI_API_KEY", key_.key},
-                                     {"PINGTI_ADMIN_KEY", admin_key_.key},
-                                     {"HOME", "/nonexistent"}});
-    const auto never = [](std::string_view) { return false; };
-    command.WaitForOutput(never);
-    command.WaitForError(never);
-    return {command.Wait(WaitMax()).value_or(-1000), command.Output(), command.Errors()};
+  CommandEnd Pingti(std::vector<std::string> arguments) const {
+    return RunCommand(server_, std::move(arguments),
+                      {{"PINGTI_API_KEY", key_.key}, {"PINGTI_ADMIN_KEY", admin_key_.key}});
   }
 
   Provider provider_;
@@ -277,28 +265,28 @@ TEST_F(AccountsTest, ACallerThatGoesIsNotMissed) {
 }
 
 TEST_F(AccountsTest, TheCommandsShowAndPay) {
-  const Ended paid = RunCommand({"topup", "acme", "12.5", "--reference", "receipt-1"});
+  const CommandEnd paid = Pingti({"topup", "acme", "12.5", "--reference", "receipt-1"});
   EXPECT_EQ(paid.code, 0) << paid.errors;
   EXPECT_THAT(paid.output, HasSubstr("12.50 CNY paid in, 6.25 CNY of bonus"));
-  const Ended again = RunCommand({"topup", "acme", "12.5", "--reference", "receipt-1"});
+  const CommandEnd again = Pingti({"topup", "acme", "12.5", "--reference", "receipt-1"});
   EXPECT_EQ(again.code, 0);
   EXPECT_THAT(again.output, HasSubstr("had been done before"));
-  EXPECT_EQ(RunCommand({"topup", "acme", "12.6", "--reference", "receipt-1"}).code, 4);
-  EXPECT_EQ(RunCommand({"topup", "acme", "1e3", "--reference", "receipt-2"}).code, 2);
+  EXPECT_EQ(Pingti({"topup", "acme", "12.6", "--reference", "receipt-1"}).code, 4);
+  EXPECT_EQ(Pingti({"topup", "acme", "1e3", "--reference", "receipt-2"}).code, 2);
 
-  const Ended balance = RunCommand({"balance"});
+  const CommandEnd balance = Pingti({"balance"});
   EXPECT_EQ(balance.code, 0) << balance.errors;
   EXPECT_THAT(balance.output, HasSubstr("118.75"));
-  const Ended list = RunCommand({"ledger", "list", "--all-tenants"});
+  const CommandEnd list = Pingti({"ledger", "list", "--all-tenants"});
   EXPECT_EQ(list.code, 0) << list.errors;
   EXPECT_THAT(list.output, HasSubstr("newcomer"));
   EXPECT_THAT(list.output, HasSubstr("duck"));
-  const Ended verify = RunCommand({"ledger", "verify"});
+  const CommandEnd verify = Pingti({"ledger", "verify"});
   EXPECT_EQ(verify.code, 0) << verify.errors;
   EXPECT_THAT(verify.output, HasSubstr("2 accounts, 4 transfers"));
-  EXPECT_EQ(RunCommand({"usage", "--csv"}).code, 0);
-  EXPECT_EQ(RunCommand({"statement", "--month", "2024-13"}).code, 2);
-  const Ended page = RunCommand({"statement", "--month", "2024-06", "--html"});
+  EXPECT_EQ(Pingti({"usage", "--csv"}).code, 0);
+  EXPECT_EQ(Pingti({"statement", "--month", "2024-13"}).code, 2);
+  const CommandEnd page = Pingti({"statement", "--month", "2024-06", "--html"});
   EXPECT_EQ(page.code, 0) << page.errors;
   EXPECT_THAT(page.output, HasSubstr("</html>"));
   EXPECT_THAT(page.output, Not(HasSubstr("receipt-1")));  // that was not in 2024
@@ -342,12 +330,12 @@ TEST_F(AccountsTest, UsageIsWhatCallsWereCharged) {
   EXPECT_EQ(Admin().VerifyLedger()->findings_size(), 0);
 
   const std::string month = row.day().substr(0, 7);
-  const Ended csv = RunCommand({"statement", "--month", month});
+  const CommandEnd csv = Pingti({"statement", "--month", month});
   EXPECT_EQ(csv.code, 0) << csv.errors;
   EXPECT_THAT(csv.output, HasSubstr("newcomer"));
   EXPECT_THAT(csv.output, HasSubstr(row.day() + ",calls,," + row.key_id() + ",large,4,"));
   EXPECT_THAT(csv.output, Not(HasSubstr("another month")));
-  EXPECT_THAT(RunCommand({"usage"}).output, HasSubstr("large"));
+  EXPECT_THAT(Pingti({"usage"}).output, HasSubstr("large"));
 }
 
 TEST_F(AccountsTest, PagesOfUsageHaveEachRowOnce) {
@@ -369,7 +357,7 @@ TEST_F(AccountsTest, PagesOfUsageHaveEachRowOnce) {
     return listed.size() >= models.size();
   }));
   EXPECT_EQ(listed, models);  // unless midnight passed meanwhile
-  const Ended csv = RunCommand({"usage", "--csv"});
+  const CommandEnd csv = Pingti({"usage", "--csv"});
   EXPECT_EQ(std::count(csv.output.begin(), csv.output.end(), '\n'), 4) << csv.output;
 }
 

@@ -109,15 +109,6 @@ std::string Config(const std::vector<std::unique_ptr<FragileProvider>>& provider
   return config;
 }
 
-uint64_t Seed() {
-  const char* given = std::getenv("PINGTI_TEST_SEED");
-  const uint64_t seed =
-      given != nullptr ? std::strtoull(given, nullptr, 10) : std::random_device()();
-  std::printf("PINGTI_TEST_SEED=%llu\n", static_cast<unsigned long long>(seed));
-  std::fflush(stdout);
-  return seed;
-}
-
 class ChaosTest : public testing::Test {
  protected:
   ChaosTest() {
@@ -181,7 +172,7 @@ class ChaosTest : public testing::Test {
   BrownOut RunBrownOut(const std::string& model);
 
   const ApiKey key_ = MakeApiKey();
-  const uint64_t seed_ = Seed();
+  const uint64_t seed_ = TestSeed();
   std::vector<std::unique_ptr<FragileProvider>> providers_;
   std::unique_ptr<Server> server_;
 };

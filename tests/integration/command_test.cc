@@ -15,21 +15,9 @@ class CommandTest : public WorldTest<CommandTest> {
   static WorldOptions MakeOptions() { return {}; }
 
  protected:
-  struct Ended {
-    int code = -1;
-    std::string output;
-    std::string errors;
-  };
-
-  static Ended RunCommand(std::vector<std::string> arguments, const std::string& tenant = "acme") {
-    std::vector<std::string> all = {ClientBinary(), "--target", server().target()};
-    all.insert(all.end(), arguments.begin(), arguments.end());
-    Process command(std::move(all), {{"PINGTI_API_KEY", tenant.empty() ? "" : world().key(tenant)},
-                                     {"HOME", "/nonexistent"}});
-    auto never = [](std::string_view) { return false; };
-    command.WaitForOutput(never);
-    command.WaitForError(never);
-    return {command.Wait(WaitMax()).value_or(-1000), command.Output(), command.Errors()};
+  static CommandEnd Pingti(std::vector<std::string> arguments, const std::string& tenant = "acme") {
+    return RunCommand(server(), std::move(arguments),
+                      {{"PINGTI_API_KEY", tenant.empty() ? "" : world().key(tenant)}});
   }
 };
 
@@ -40,7 +28,7 @@ TEST_F(CommandTest, ChatPrintsTheAnswer) {
   for (const char* how : {"", "--no-stream"}) {
     std::vector<std::string> arguments = {"chat", "--model", "chat", prompt};
     if (*how != 0) arguments.push_back(how);
-    const Ended ended = RunCommand(arguments);
+    const CommandEnd ended = Pingti(arguments);
     EXPECT_EQ(ended.code, 0) << ended.errors;
     EXPECT_EQ(ended.output, expected + "\n") << how;
     EXPECT_EQ(ended.errors, "");
@@ -48,29 +36,28 @@ TEST_F(CommandTest, ChatPrintsTheAnswer) {
 }
 
 TEST_F(CommandTest, ModelsQuotaAndCount) {
-  EXPECT_THAT(RunCommand({"models"}).output, HasSubstr("old-chat"));
-  EXPECT_THAT(RunCommand({"quota"}, "tiny").output, HasSubstr("6,000"));
-  EXPECT_EQ(RunCommand({"count", "--model", "chat", "Hello"}).code, 0);
+  EXPECT_THAT(Pingti({"models"}).output, HasSubstr("old-chat"));
+  EXPECT_THAT(Pingti({"quota"}, "tiny").output, HasSubstr("6,000"));
+  EXPECT_EQ(Pingti({"count", "--model", "chat", "Hello"}).code, 0);
 }
 
 TEST_F(CommandTest, ExitCodesTellErrorsApart) {
-  EXPECT_EQ(RunCommand({"chat", "--model", "chat", "Hi"}, "suspended").code, 3);
-  const Ended unknown = RunCommand({"chat", "--model", "chta", "Hi"});
+  EXPECT_EQ(Pingti({"chat", "--model", "chat", "Hi"}, "suspended").code, 3);
+  const CommandEnd unknown = Pingti({"chat", "--model", "chta", "Hi"});
   EXPECT_EQ(unknown.code, 4);
   EXPECT_THAT(unknown.errors, HasSubstr("chat"));
   EXPECT_EQ(std::count(unknown.errors.begin(), unknown.errors.end(), '\n'), 1) << unknown.errors;
-  EXPECT_EQ(RunCommand({"chat", "--model", "dead", "Hi"}).code, 6);
+  EXPECT_EQ(Pingti({"chat", "--model", "dead", "Hi"}).code, 6);
   EXPECT_EQ(
-      RunCommand({"--deadline", "200ms", "chat", "--model", "chat", "Hi [sim:latency_ms=60000]"})
-          .code,
+      Pingti({"--deadline", "200ms", "chat", "--model", "chat", "Hi [sim:latency_ms=60000]"}).code,
       7);
-  const Ended cut = RunCommand({"chat", "--model", "chat", "Hi [sim:fault=18]"});
+  const CommandEnd cut = Pingti({"chat", "--model", "chat", "Hi [sim:fault=18]"});
   EXPECT_EQ(cut.code, 9);
   EXPECT_THAT(cut.errors, HasSubstr("answer incomplete"));
   // Without starting a program for each: one comes back every 12 s.
   const client::Client tiny = world().Client("tiny");
   for (int i = 0; i < 5; ++i) EXPECT_TRUE(tiny.Generate(Ask("Hi")).ok());
-  EXPECT_EQ(RunCommand({"chat", "--model", "chat", "Hi"}, "tiny").code, 5);
+  EXPECT_EQ(Pingti({"chat", "--model", "chat", "Hi"}, "tiny").code, 5);
 }
 
 }  // namespace

@@ -60,15 +60,11 @@ class CostTest : public testing::Test {
     return std::llround(server_.Scrape().Sum("pingti_call_cost_total", {"currency=\"CNY\""}) * 1e9);
   }
 
-  std::string RunCommand(std::vector<std::string> arguments) {
-    std::vector<std::string> all = {ClientBinary(), "--target", server_.target()};
-    all.insert(all.end(), arguments.begin(), arguments.end());
-    Process command(std::move(all), {{"PINGTI_API_KEY", key_.key}, {"HOME", "/nonexistent"}});
-    const auto never = [](std::string_view) { return false; };
-    command.WaitForOutput(never);
-    command.WaitForError(never);
-    EXPECT_EQ(command.Wait(WaitMax()).value_or(-1000), 0) << command.Errors();
-    return command.Output();
+  std::string OutputOf(std::vector<std::string> arguments) const {
+    const CommandEnd end =
+        RunCommand(server_, std::move(arguments), {{"PINGTI_API_KEY", key_.key}});
+    EXPECT_EQ(end.code, 0) << end.errors;
+    return end.output;
   }
 
   Provider provider_;
@@ -180,11 +176,11 @@ TEST_F(CostTest, TheListOfModelsAndTheCommandShowPricesAndSavings) {
   EXPECT_EQ(named.requested_price().exchange().rate_nano(), 7'268'900'000);
   EXPECT_FALSE((*models)[0].has_price());  // bare
 
-  EXPECT_THAT(RunCommand({"models"}), HasSubstr("20 CNY"));
-  const std::string savings = RunCommand({"savings"});
+  EXPECT_THAT(OutputOf({"models"}), HasSubstr("20 CNY"));
+  const std::string savings = OutputOf({"savings"});
   EXPECT_THAT(savings, HasSubstr("72.49%"));
   EXPECT_THAT(savings, HasSubstr("1 USD = 7.2689 CNY of 2024-06-27 (a bank)"));
-  EXPECT_THAT(RunCommand({"savings", "--json"}), HasSubstr("\"saved_percent\":\"72.49\""));
+  EXPECT_THAT(OutputOf({"savings", "--json"}), HasSubstr("\"saved_percent\":\"72.49\""));
 }
 
 }  // namespace

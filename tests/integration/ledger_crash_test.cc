@@ -31,15 +31,6 @@ constexpr int kPassesMax = 40;
 constexpr int kLivesPerPoint = 13;     // 104 in all
 constexpr int kLivesPerPointSlow = 1;  // under sanitizers
 
-uint64_t Seed() {
-  const char* given = std::getenv("PINGTI_TEST_SEED");
-  const uint64_t seed =
-      given != nullptr ? std::strtoull(given, nullptr, 10) : std::random_device()();
-  std::printf("PINGTI_TEST_SEED=%llu\n", static_cast<unsigned long long>(seed));
-  std::fflush(stdout);
-  return seed;
-}
-
 v1::CompletionSpec SpecOf(const std::string& id) {
   v1::CompletionSpec spec;
   spec.set_model("chat");
@@ -115,7 +106,7 @@ void LedgerCrashTest::Live(const std::string& fault, int life) {
 }
 
 TEST_P(LedgerCrashTest, NothingIsChargedTwiceAndNothingIsLostButTheLastMoment) {
-  std::mt19937_64 dice(Seed());
+  std::mt19937_64 dice(TestSeed());
   const int lives = Slowdown() > 1 ? kLivesPerPointSlow : kLivesPerPoint;
   int life = 0;
   for (int round = 0; round < lives; ++round) {

@@ -32,9 +32,10 @@ constexpr const char* kTroubles[] = {
     R"({"latency_ms":20})",
 };
 
-uint64_t Number(const char* variable, uint64_t otherwise) {
-  const char* given = std::getenv(variable);
-  return given == nullptr ? otherwise : std::strtoull(given, nullptr, 10);
+size_t CallCount() {
+  const char* given = std::getenv("PINGTI_SOAK_CALLS");
+  if (given != nullptr) return std::strtoull(given, nullptr, 10);
+  return Slowdown() > 1 ? kCallsSlow : kCalls;
 }
 
 struct Recorded {
@@ -73,9 +74,8 @@ void Calm(const Server& server, ChaosCrowdOptions options, size_t calls) {
 }
 
 TEST(LedgerSoakTest, LedgerRecordsAndProviderTellTheSame) {
-  const uint64_t seed = Number("PINGTI_TEST_SEED", std::random_device()());
-  std::printf("PINGTI_TEST_SEED=%llu\n", static_cast<unsigned long long>(seed));
-  const size_t calls = Number("PINGTI_SOAK_CALLS", Slowdown() > 1 ? kCallsSlow : kCalls);
+  const uint64_t seed = TestSeed();
+  const size_t calls = CallCount();
   LedgerWorld world(storage::Engine::kSqlite, "{newcomer_bonus: 1000000}");
   const auto server = world.Start();
   ChaosCrowdOptions options;

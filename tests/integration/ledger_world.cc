@@ -2,7 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include <filesystem>
 #include <utility>
 
 namespace pingti::integration {
@@ -36,15 +35,7 @@ LedgerWorld::LedgerWorld(storage::Engine engine, const std::string& plan)
     : engine_(engine), plan_(plan) {
   if (engine == storage::Engine::kPostgres) {
     postgres_ = std::make_unique<testing_postgres::PostgresServer>();
-    return;
   }
-  std::string folder = (std::filesystem::temp_directory_path() / "pingti-ledger-XXXXXX").string();
-  EXPECT_NE(mkdtemp(folder.data()), nullptr);
-  folder_ = folder;
-}
-
-LedgerWorld::~LedgerWorld() {
-  if (!folder_.empty()) std::filesystem::remove_all(folder_);
 }
 
 std::unique_ptr<Server> LedgerWorld::Start(const std::string& fault) const {
@@ -52,7 +43,7 @@ std::unique_ptr<Server> LedgerWorld::Start(const std::string& fault) const {
   Fill(&config, "$PLAN$", plan_);
   Fill(&config, "$WHERE$",
        postgres_ ? "database: \"" + postgres_->connection() + "\""
-                 : "data_dir: \"" + folder_ + "\"");
+                 : "data_dir: \"" + folder_.path() + "\"");
   Fill(&config, "$URL$", provider_.base_url());
   Fill(&config, "$RECORD$", key_.record);
   Process::Environment environment;
@@ -64,7 +55,7 @@ storage::DatabaseOptions LedgerWorld::options() const {
   if (postgres_) {
     return {.engine = engine_, .path = "", .connection = postgres_->connection()};
   }
-  return {.engine = engine_, .path = folder_ + "/ledger.db", .connection = ""};
+  return {.engine = engine_, .path = folder_.path() + "/ledger.db", .connection = ""};
 }
 
 void LedgerWorld::Do(const std::function<void(billing::Ledger&)>& work) const {

@@ -12,6 +12,7 @@
 
 #include "server/billing/ledger.h"
 #include "server/storage/database.h"
+#include "tests/fakes/scratch_folder.h"
 #include "tests/integration/fragile_provider.h"
 #include "tests/integration/programs.h"
 #include "tests/postgres/postgres_server.h"
@@ -24,7 +25,6 @@ class LedgerWorld {
  public:
   // `plan` is `billing.plan`.
   explicit LedgerWorld(storage::Engine engine, const std::string& plan = "{newcomer_bonus: 1000}");
-  ~LedgerWorld();
 
   // Starts a server; `fault` as in PINGTI_FAULT_POINT, or empty.
   std::unique_ptr<Server> Start(const std::string& fault = "") const;
@@ -34,7 +34,7 @@ class LedgerWorld {
   testing_postgres::PostgresServer* postgres() { return postgres_.get(); }
   storage::Engine engine() const { return engine_; }
   // SQLite: where the ledger is.
-  std::string folder() const { return folder_; }
+  const std::string& folder() const { return folder_.path(); }
 
   // Reads or changes the ledger. REQUIRES, for SQLite: no server runs.
   void Do(const std::function<void(billing::Ledger&)>& work) const;
@@ -50,7 +50,7 @@ class LedgerWorld {
   const std::string plan_;
   const ApiKey key_ = MakeApiKey();
   FragileProvider provider_{"alpha"};
-  std::string folder_;
+  const fakes::ScratchFolder folder_;
   std::unique_ptr<testing_postgres::PostgresServer> postgres_;
 };
 

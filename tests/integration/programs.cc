@@ -11,9 +11,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <cstdio>
 #include <cstdlib>
 #include <fstream>
 #include <iostream>
+#include <random>
 
 #include "tests/integration/http.h"
 
@@ -224,6 +226,26 @@ void Server::StopCleanly() {
   for (const char* bad : {"Sanitizer", "runtime error:", "CHECK failed", "\"level\":\"error\""}) {
     EXPECT_THAT(said, testing::Not(testing::HasSubstr(bad)));
   }
+}
+
+CommandEnd RunCommand(const Server& server, std::vector<std::string> arguments,
+                      Process::Environment environment) {
+  arguments.insert(arguments.begin(), {ClientBinary(), "--target", server.target()});
+  environment.emplace("HOME", "/nonexistent");
+  Process command(std::move(arguments), environment);
+  const auto never = [](std::string_view) { return false; };
+  command.WaitForOutput(never);
+  command.WaitForError(never);
+  return {command.Wait(WaitMax()).value_or(-1000), command.Output(), command.Errors()};
+}
+
+uint64_t TestSeed() {
+  const char* given = std::getenv("PINGTI_TEST_SEED");
+  const uint64_t seed =
+      given != nullptr ? std::strtoull(given, nullptr, 10) : std::random_device()();
+  std::printf("PINGTI_TEST_SEED=%llu\n", static_cast<unsigned long long>(seed));
+  std::fflush(stdout);
+  return seed;
 }
 
 void Prepare(grpc::ClientContext* context, const std::string& key, Millis deadline) {

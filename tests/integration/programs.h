@@ -9,6 +9,7 @@
 #include <grpcpp/client_context.h>
 #include <rapidjson/document.h>
 
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
@@ -113,6 +114,19 @@ class Server {
   std::string target_;
   int metrics_port_ = 0;
 };
+
+// How `pingti` has ended, run with these arguments against a server; it sees no key but those of
+// `environment`.
+struct CommandEnd {
+  int code = -1;
+  std::string output;
+  std::string errors;
+};
+CommandEnd RunCommand(const Server& server, std::vector<std::string> arguments,
+                      Process::Environment environment);
+
+// PINGTI_TEST_SEED, or one by chance; printed, so that a run can be had again.
+uint64_t TestSeed();
 
 // Writes `text` to a new file of the test's temporary folder; its path.
 std::string WriteFile(const std::string& name, const std::string& text);

@@ -10,7 +10,8 @@
 #include <string>
 #include <vector>
 
-#include "tests/integration/ledger_world.h"
+#include "tests/fakes/scratch_folder.h"
+#include "tests/integration/programs.h"
 #include "tests/postgres/postgres_server.h"
 
 namespace pingti::integration {
@@ -119,13 +120,11 @@ admin_keys: [{name: finance, record: ")" +
 };
 
 TEST_F(SecretsTest, NoneLeavesWithSqlite) {
-  std::string folder = (std::filesystem::temp_directory_path() / "pingti-secrets-XXXXXX").string();
-  ASSERT_NE(mkdtemp(folder.data()), nullptr);
-  Check("data_dir: \"" + folder + "\"");
-  const std::string files = ReadAll(folder);
+  const fakes::ScratchFolder folder;
+  Check("data_dir: \"" + folder.path() + "\"");
+  const std::string files = ReadAll(folder.path());
   EXPECT_NE(files.find("invoice 1"), std::string::npos);
   ExpectNone("the ledger", files);
-  std::filesystem::remove_all(folder);
 }
 
 TEST_F(SecretsTest, NoneLeavesWithPostgres) {

@@ -82,25 +82,13 @@ admin_keys: [{name: finance, record: ")" +
     return request;
   }
 
-  struct Ended {
-    int code = -1;
-    std::string output;
-    std::string errors;
-  };
-  Ended RunCommand(std::vector<std::string> arguments) {
-    std::vector<std::string> all = {ClientBinary(), "--target", server_.target()};
-    all.insert(all.end(), arguments.begin(), arguments.end());
-    Process command(std::move(all), {{"PINGTI_API_KEY", key_.key},
-                                     {"PINGTI_ADMIN_KEY", admin_key_.key},
-                                     {"HOME", "/nonexistent"}});
-    const auto never = [](std::string_view) { return false; };
-    command.WaitForOutput(never);
-    command.WaitForError(never);
-    return {command.Wait(WaitMax()).value_or(-1000), command.Output(), command.Errors()};
+  CommandEnd Pingti(std::vector<std::string> arguments) const {
+    return RunCommand(server_, std::move(arguments),
+                      {{"PINGTI_API_KEY", key_.key}, {"PINGTI_ADMIN_KEY", admin_key_.key}});
   }
   // Its output without the newline at its end.
   std::string Run(std::vector<std::string> arguments) {
-    Ended ended = RunCommand(std::move(arguments));
+    CommandEnd ended = Pingti(std::move(arguments));
     EXPECT_EQ(ended.code, 0) << ended.errors;
     if (ended.output.ends_with('\n')) ended.output.pop_back();
     return ended.output;
@@ -265,10 +253,10 @@ TEST_F(TenantAdminTest, TheCommandsDoTheSame) {
   EXPECT_THAT(Run({"tenant", "suspend", "acme"}), HasSubstr("suspended"));
   EXPECT_THAT(Run({"tenant", "resume", "acme"}), HasSubstr("active"));
   EXPECT_THAT(Run({"tenant", "list", "--json"}), HasSubstr("TENANT_STATE_ACTIVE"));
-  ASSERT_TRUE(Eventually([&] { return RunCommand({"tenant", "delete", "acme"}).code == 0; }));
+  ASSERT_TRUE(Eventually([&] { return Pingti({"tenant", "delete", "acme"}).code == 0; }));
   EXPECT_THAT(Run({"tenant", "list"}), HasSubstr("no tenants"));
   EXPECT_THAT(Run({"tenant", "list", "--deleted"}), HasSubstr("deleted"));
-  const Ended unknown = RunCommand({"tenant", "suspend", "nobody"});
+  const CommandEnd unknown = Pingti({"tenant", "suspend", "nobody"});
   EXPECT_NE(unknown.code, 0);
   EXPECT_THAT(unknown.errors, HasSubstr("there is no tenant nobody"));
 }

@@ -3,36 +3,14 @@
 #include <gtest/gtest.h>
 #include <stdlib.h>
 
-#include <sstream>
 #include <string>
 #include <vector>
-
-#include "client/command/command_line.h"
+#include "tests/unit/command/line_fixture.h"
 
 namespace pingti::command {
 namespace {
 
-class AccountsLineTest : public ::testing::Test {
- protected:
-  // The line, or nothing and why in `err_`.
-  std::optional<AccountsLine> Parse(std::vector<const char*> arguments) {
-    arguments.insert(arguments.begin(), "pingti");
-    std::ostringstream out;
-    std::ostringstream err;
-    const auto parsed =
-        ParseCommandLine(static_cast<int>(arguments.size()), arguments.data(), out, err);
-    err_ = err.str();
-    const auto* line = std::get_if<CommandLine>(&parsed);
-    if (line == nullptr) {
-      EXPECT_EQ(std::get<ExitCode>(parsed), kExitUsage);
-      return std::nullopt;
-    }
-    EXPECT_EQ(line->verb, Verb::kAccounts);
-    return line->accounts;
-  }
-
-  std::string err_;
-};
+using AccountsLineTest = LineFixture<AccountsLine, Verb::kAccounts, &CommandLine::accounts>;
 
 TEST_F(AccountsLineTest, ATopUpIsExact) {
   const auto line = Parse({"topup", "acme", "12.000000001", "--reference", "r-1"});

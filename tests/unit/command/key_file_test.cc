@@ -2,12 +2,12 @@
 
 #include <gtest/gtest.h>
 
-#include "tests/unit/command/scratch_folder.h"
+#include "tests/fakes/scratch_folder.h"
 
 namespace pingti::command {
 namespace {
 
-using testing::ScratchFolder;
+using fakes::ScratchFolder;
 
 std::string RefusalOf(const std::string& path) {
   const auto key = ReadKeyFile(path);

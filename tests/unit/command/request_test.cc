@@ -3,12 +3,12 @@
 #include <gtest/gtest.h>
 
 #include "client/command/conversation.h"
-#include "tests/unit/command/scratch_folder.h"
+#include "tests/fakes/scratch_folder.h"
 
 namespace pingti::command {
 namespace {
 
-using testing::ScratchFolder;
+using fakes::ScratchFolder;
 
 TEST(MakeSpec, SendsOnlyWhatWasGiven) {
   RequestOptions options;

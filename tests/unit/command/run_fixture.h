@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "client/command/run.h"
+#include "tests/fakes/scratch_folder.h"
 #include "tests/unit/client/server_double.h"
-#include "tests/unit/command/scratch_folder.h"
 
 namespace pingti::command {
 
@@ -54,7 +54,7 @@ class RunTest : public ::testing::Test {
   std::string out() const { return out_.str(); }
   std::string err() const { return err_.str(); }
 
-  testing::ScratchFolder home_;
+  fakes::ScratchFolder home_;
   testing::ServerDouble server_;
   Interrupts interrupts_;
   std::stringbuf out_;

@@ -3,12 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <sstream>
 #include <string>
 #include <vector>
 
-#include "client/command/command_line.h"
 #include "client/command/tenants.h"
+#include "tests/unit/command/line_fixture.h"
 
 namespace pingti::command {
 namespace {
@@ -16,27 +15,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-class TenantsLineTest : public ::testing::Test {
- protected:
-  // The line, or nothing and why in `err_`.
-  std::optional<TenantsLine> Parse(std::vector<const char*> arguments) {
-    arguments.insert(arguments.begin(), "pingti");
-    std::ostringstream out;
-    std::ostringstream err;
-    const auto parsed =
-        ParseCommandLine(static_cast<int>(arguments.size()), arguments.data(), out, err);
-    err_ = err.str();
-    const auto* line = std::get_if<CommandLine>(&parsed);
-    if (line == nullptr) {
-      EXPECT_EQ(std::get<ExitCode>(parsed), kExitUsage);
-      return std::nullopt;
-    }
-    EXPECT_EQ(line->verb, Verb::kTenants);
-    return line->tenants;
-  }
-
-  std::string err_;
-};
+using TenantsLineTest = LineFixture<TenantsLine, Verb::kTenants, &CommandLine::tenants>;
 
 TEST_F(TenantsLineTest, ATenantHasATier) {
   const auto line = Parse({"tenant", "create", "acme", "--tier", "Tier1"});

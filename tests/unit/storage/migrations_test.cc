@@ -2,30 +2,21 @@
 
 #include <gtest/gtest.h>
 #include <soci/soci.h>
-#include <unistd.h>
 
-#include <cstdlib>
-#include <filesystem>
 #include <functional>
 #include <memory>
 #include <string>
 
 #include "server/storage/database.h"
+#include "tests/fakes/scratch_folder.h"
 
 namespace pingti::storage {
 namespace {
 
 class MigrationsTest : public ::testing::Test {
  protected:
-  MigrationsTest() {
-    std::string folder = (std::filesystem::temp_directory_path() / "pingti-schema-XXXXXX").string();
-    EXPECT_NE(mkdtemp(folder.data()), nullptr);
-    folder_ = folder;
-  }
-  ~MigrationsTest() override { std::filesystem::remove_all(folder_); }
-
   absl::StatusOr<std::unique_ptr<Database>> Open() const {
-    return Database::Open({.engine = Engine::kSqlite, .path = folder_ + "/ledger.db"});
+    return Database::Open({.engine = Engine::kSqlite, .path = folder_.path() + "/ledger.db"});
   }
   // Does `work` to a database that is up to date.
   void Change(const std::function<void(soci::session&)>& work) const {
@@ -36,7 +27,7 @@ class MigrationsTest : public ::testing::Test {
   }
 
  private:
-  std::string folder_;
+  const fakes::ScratchFolder folder_;
 };
 
 TEST_F(MigrationsTest, AnOlderDatabaseIsBroughtUpToDate) {

@@ -2,18 +2,17 @@
 
 #include <gtest/gtest.h>
 #include <soci/soci.h>
-#include <unistd.h>
 
 #include <atomic>
 #include <condition_variable>
-#include <cstdlib>
-#include <filesystem>
 #include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
+
+#include "tests/fakes/scratch_folder.h"
 
 namespace pingti::storage {
 namespace {
@@ -76,17 +75,7 @@ class Call final : public Work {
 
 class StorageThreadTest : public testing::Test {
  protected:
-  StorageThreadTest() {
-    std::string folder =
-        (std::filesystem::temp_directory_path() / "pingti-storage-XXXXXX").string();
-    EXPECT_NE(mkdtemp(folder.data()), nullptr);
-    folder_ = folder;
-    options_.path = folder_ + "/ledger.db";
-  }
-  ~StorageThreadTest() override {
-    thread_.reset();
-    std::filesystem::remove_all(folder_);
-  }
+  StorageThreadTest() { options_.path = folder_.path() + "/ledger.db"; }
 
   void Start(StorageThread::Options options = {}) {
     options.open = [this] { return Database::Open(options_); };
@@ -116,7 +105,7 @@ class StorageThreadTest : public testing::Test {
     return count;
   }
 
-  std::string folder_;
+  const fakes::ScratchFolder folder_;
   DatabaseOptions options_;
   Events events_;
   std::vector<size_t> sizes_, failed_;  // of batches; of the storage thread until Stop()
