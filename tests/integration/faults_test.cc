@@ -29,6 +29,7 @@ struct Want {
   const char* reason = "ANSWER_INCOMPLETE";
   bool content = false;  // a part of the answer reaches the caller of a stream
   StatusCode code = StatusCode::UNAVAILABLE;
+  v1::FinishReason finish = v1::FINISH_REASON_STOP;  // of a complete answer; else it has no text
 };
 
 constexpr Want kComplete;
@@ -40,6 +41,7 @@ struct FaultCase {
   const char* knobs = "";  // beside the fault
 };
 
+constexpr Want kFiltered{.finish = v1::FINISH_REASON_CONTENT_FILTER};
 constexpr Want kCutAfterContent{.cause = "cut", .content = true};
 constexpr Want kCut{.cause = "cut"};
 constexpr Want kMalformed{.cause = "malformed"};
@@ -119,6 +121,7 @@ const FaultCase kCases[] = {
     {"42b", kComplete, kComplete},
     {"43", kComplete, kComplete},
     {"43empty", kComplete, kComplete},
+    {"44", kFiltered, kFiltered},
     {"53", kMalformedAfterContent, kMalformed},
     {"54deep", kMalformedAfterContent, kMalformed},
     {"54number", kComplete, kComplete},
@@ -164,6 +167,10 @@ class FaultsTest : public WorldTest<FaultsTest> {
     EXPECT_GE(record["attempts"].Size(), 1u) << what;
   }
 
+  static std::string TextOf(const Want& want, const std::string& whole) {
+    return want.finish == v1::FINISH_REASON_STOP ? whole : "";
+  }
+
   static int64_t Total(const v1::Usage& usage) {
     return usage.input_tokens() + usage.output_tokens();
   }
@@ -184,9 +191,9 @@ TEST_F(FaultsTest, Streams) {
               1);
     if (fault.stream.cause[0] == '\0') {
       EXPECT_TRUE(all.error.ok()) << what << ": " << all.error.message;
-      EXPECT_EQ(all.text(), expected) << what;
+      EXPECT_EQ(all.text(), TextOf(fault.stream, expected)) << what;
       ASSERT_TRUE(all.finished) << what;
-      EXPECT_EQ(all.finished->choices(0).finish_reason(), v1::FINISH_REASON_STOP) << what;
+      EXPECT_EQ(all.finished->choices(0).finish_reason(), fault.stream.finish) << what;
       EXPECT_EQ(Settled(before), Total(all.finished->usage())) << what;
       EXPECT_STREQ(record["code"].GetString(), "OK") << what;
       continue;
@@ -220,8 +227,8 @@ TEST_F(FaultsTest, Unary) {
     const auto answer = world().Client().Generate(Ask(kPrompt));
     EXPECT_EQ(answer.ok(), fault.unary.cause[0] == '\0') << what;
     if (answer.ok()) {
-      EXPECT_EQ(answer->choices(0).text(), expected) << what;
-      EXPECT_EQ(answer->choices(0).finish_reason(), v1::FINISH_REASON_STOP) << what;
+      EXPECT_EQ(answer->choices(0).text(), TextOf(fault.unary, expected)) << what;
+      EXPECT_EQ(answer->choices(0).finish_reason(), fault.unary.finish) << what;
       EXPECT_EQ(Settled(before), Total(answer->usage())) << what;
       ExpectAllAttemptsTold(server().AccessRecord(answer->request_id()), what);
     } else {

@@ -220,6 +220,19 @@ void ChangingId(const FaultContext& context, std::vector<Piece>* events) {
   }
 }
 
+// What Gemini answers to a prompt that it blocks: no candidate, and no [DONE] after it.
+void BlockedPrompt(const FaultContext& context, Reply* reply) {
+  reply->completion_tokens = 0;
+  const std::string tokens = base::StrCat(context.answer.prompt_tokens);
+  Piece answer = {.kind = PieceKind::kBody};
+  answer.bytes = base::StrCat(R"({"promptFeedback":{"blockReason":"PROHIBITED_CONTENT"},)",
+                              R"("usageMetadata":{"promptTokenCount":)", tokens,
+                              R"(,"totalTokenCount":)", tokens, R"(},"modelVersion":"simulated"})");
+  answer.raw = !reply->stream;
+  if (reply->stream) RenderSse(SseStyle(), &answer);
+  reply->body = {std::move(answer)};
+}
+
 const FaultRow kFaults[] = {
     {"6", "comments with a blank line after them", nullptr, CommentEvents, nullptr},
     {"7", "a keepalive comment as data", nullptr, KeepaliveData, nullptr},
@@ -243,6 +256,7 @@ const FaultRow kFaults[] = {
     {"32", "a redirection", nullptr, nullptr, Redirect},
     {"43", "finish_reason twice", nullptr, FinishTwice, nullptr},
     {"43empty", "an empty finish_reason on each chunk", nullptr, EmptyFinish, nullptr},
+    {"44", "no candidates and Gemini's blockReason", nullptr, nullptr, BlockedPrompt},
     {"53", "broken JSON among good", nullptr, BrokenEvent, BadFieldInAnswer<Broken>},
     {"54deep", "10,000 nested arrays", nullptr, FieldInEvents<Deep>, FieldInAnswer<Deep>},
     {"54number", "a number of 1 MiB", nullptr, FieldInEvents<Number>, FieldInAnswer<Number>},

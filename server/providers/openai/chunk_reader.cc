@@ -102,9 +102,22 @@ bool ChunkReader::ReadChoices(JsonValue& value) {
   });
 }
 
+bool ChunkReader::ReadPromptFeedback(JsonValue& value) {
+  if (Peek(value).kind != JsonKind::kObject) return Skip(value);
+  return ForEachField(value, [this](std::string_view name, JsonValue& field) {
+    if (name != "blockReason" && name != "block_reason") return Skip(field);
+    std::string_view reason;
+    if (!ReadAnyString(field, &reason)) return false;
+    prompt_blocked_ = !reason.empty();
+    return true;
+  });
+}
+
 bool ChunkReader::ReadField(std::string_view name, JsonValue& value) {
   if (name == "choices") return ReadChoices(value);
   if (name == "usage") return ReadUsage(value, &chunk_.usage);
+  if (name == "usageMetadata") return ReadUsageMetadata(value, &chunk_.usage);
+  if (name == "promptFeedback" || name == "prompt_feedback") return ReadPromptFeedback(value);
   if (name == "id") return ReadAnyString(value, &chunk_.id);
   if (name == "model") return ReadAnyString(value, &chunk_.model);
   if (name == "error") return ReadErrorValue(value, &chunk_.error);
@@ -119,15 +132,25 @@ void ChunkReader::JudgeTopLevel() {
   std::swap(chunk_.error, top_);
 }
 
+// An answer without content that ends as one whose content was filtered.
+void ChunkReader::AddBlockedChoice() {
+  if (chunk_.choices.empty()) chunk_.choices.emplace_back();
+  chunk_.choices[0].clear();
+  chunk_.choices[0].finish = "content_filter";
+  chunk_.choice_count = 1;
+}
+
 const Chunk* ChunkReader::Read(std::string_view json) {
   chunk_.clear();
   top_.clear();
+  prompt_blocked_ = false;
   if (!json_.ReadObject(json, [this](std::string_view name, JsonValue& value) {
         return ReadField(name, value);
       })) {
     return nullptr;
   }
   JudgeTopLevel();
+  if (prompt_blocked_ && chunk_.choice_count == 0) AddBlockedChoice();
   return &chunk_;
 }
 

@@ -85,10 +85,15 @@ class ChunkReader {
   bool ReadChoices(JsonValue& value);
   // Takes what was at top level for an error where it looks like one.
   void JudgeTopLevel();
+  // Gemini's `promptFeedback`, also from servers that pass it on in OpenAI's format: with a
+  // `blockReason` there is no candidate.
+  bool ReadPromptFeedback(JsonValue& value);
+  void AddBlockedChoice();
 
   JsonReader json_;
   Chunk chunk_;
   ProviderError top_;
+  bool prompt_blocked_ = false;
 };
 
 }  // namespace pingti::providers::openai

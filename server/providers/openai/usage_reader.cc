@@ -88,6 +88,20 @@ bool ReadUsage(JsonValue& value, ReportedUsage* usage) {
   });
 }
 
+bool ReadUsageMetadata(JsonValue& value, ReportedUsage* usage) {
+  if (usage->present || Peek(value).kind != JsonKind::kObject) return Skip(value);
+  usage->present = true;
+  bool* doubtful = &usage->doubtful;
+  return ForEachField(value, [&](std::string_view name, JsonValue& field) {
+    if (name == "promptTokenCount") return ReadCount(field, &usage->input, doubtful);
+    if (name == "candidatesTokenCount") return ReadCount(field, &usage->output, doubtful);
+    if (name == "totalTokenCount") return ReadCount(field, &usage->total, doubtful);
+    if (name == "cachedContentTokenCount") return ReadCount(field, &usage->cached, doubtful);
+    if (name == "thoughtsTokenCount") return ReadCount(field, &usage->reasoning, doubtful);
+    return Skip(field);
+  });
+}
+
 void MergeUsage(const ReportedUsage& reported, model::AnswerInfo* info) {
   if (!reported.present) return;
   if (reported.doubtful) info->usage_doubtful = true;

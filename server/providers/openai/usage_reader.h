@@ -31,6 +31,9 @@ struct ReportedUsage {
 // Reads a `usage` value of any kind; false only where it is not well-formed JSON.
 bool ReadUsage(JsonValue& value, ReportedUsage* usage);
 
+// The same of Gemini's `usageMetadata`; where `usage` has a report already, that one stays.
+bool ReadUsageMetadata(JsonValue& value, ReportedUsage* usage);
+
 // Takes a report into `info`. One of 0/0 says nothing and is ignored. Counts never go down: where
 // they would, the larger one stays and the usage is doubtful.
 void MergeUsage(const ReportedUsage& reported, model::AnswerInfo* info);

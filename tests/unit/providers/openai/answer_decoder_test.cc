@@ -84,6 +84,37 @@ TEST(AnswerDecoderTest, TakesAFinishWithoutText) {
             "end 0 content_filter\n");
 }
 
+TEST(AnswerDecoderTest, TakesABlockedPromptForFilteredContent) {
+  EXPECT_EQ(Decode(R"({"promptFeedback":{"blockReason":"SAFETY","safetyRatings":[]},)"
+                   R"("usageMetadata":{"promptTokenCount":9,"totalTokenCount":9}})"),
+            "end 0 content_filter\nusage in=9 out=0 cached=0 reasoning=0\n");
+  EXPECT_EQ(Decode(R"({"choices":[],"prompt_feedback":{"block_reason":"OTHER"}})"),
+            "end 0 content_filter\n");
+}
+
+TEST(AnswerDecoderTest, TakesFeedbackWithoutABlockForNothing) {
+  for (const char* feedback : {R"({"safetyRatings":[]})", R"({"blockReason":""})", "null",
+                               R"({"blockReason":null})", R"({"blockReason":7})", "[]"}) {
+    const std::string field = std::string(R"("promptFeedback":)") + feedback;
+    EXPECT_EQ(Decode("{" + field + "}"), "failure malformed\n") << feedback;
+    EXPECT_EQ(Decode("{" + field + R"(,"choices":[{"message":{"content":"hi"},)" +
+                     R"("finish_reason":"stop"}]})"),
+              "text 0 \"hi\"\nend 0 stop\n")
+        << feedback;
+  }
+}
+
+TEST(AnswerDecoderTest, ReadsUsageMetadata) {
+  const std::string choice = R"({"choices":[{"message":{"content":"hi"},"finish_reason":"STOP"}],)";
+  EXPECT_EQ(Decode(choice + R"("usageMetadata":{"promptTokenCount":9,"candidatesTokenCount":2,)"
+                            R"("thoughtsTokenCount":5,"cachedContentTokenCount":4,)"
+                            R"("totalTokenCount":16}})"),
+            "text 0 \"hi\"\nend 0 stop\nusage in=9 out=7 cached=4 reasoning=5\n");
+  EXPECT_EQ(Decode(choice + R"("usage":{"prompt_tokens":3,"completion_tokens":1},)"
+                            R"("usageMetadata":{"promptTokenCount":9,"candidatesTokenCount":2}})"),
+            "text 0 \"hi\"\nend 0 stop\nusage in=3 out=1 cached=0 reasoning=0\n");
+}
+
 TEST(AnswerDecoderTest, MakesUpNoFinish) {
   EXPECT_EQ(Decode(Choice(R"("message":{"content":"hi"})")), "failure cut\n");
   EXPECT_EQ(Decode(Choice(R"("message":{"content":"hi"},"finish_reason":null)")), "failure cut\n");

@@ -194,7 +194,9 @@ TEST(StreamDecoderTest, MapsFinishes) {
         std::pair("tool_calls", "tool_calls"), std::pair("function_call", "tool_calls"),
         std::pair("content_filter", "content_filter"),
         std::pair("content_filter_violence", "content_filter"),
-        std::pair("sensitive", "content_filter"), std::pair("eos", "other")}) {
+        std::pair("sensitive", "content_filter"), std::pair("SAFETY", "content_filter"),
+        std::pair("PROHIBITED_CONTENT", "content_filter"), std::pair("MAX_TOKENS", "length"),
+        std::pair("eos", "other")}) {
     EXPECT_EQ(Decode(kHi + Finish(word) + kDone),
               absl::StrCat("text 0 \"hi\"\nend 0 ", name, "\n"));
   }
