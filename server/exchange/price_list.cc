@@ -25,6 +25,8 @@ std::optional<model::CallError> CheckNames(const config::Config& config,
                                            const PriceFilter& filter) {
   std::vector<std::string> models;
   std::vector<std::string> providers;
+  models.reserve(config.models.size());
+  providers.reserve(config.providers.size());
   for (const config::Provider& provider : config.providers) providers.push_back(provider.name);
   for (const config::Model& model : config.models) models.push_back(model.name);
   const auto has = [](const std::vector<std::string>& names, const std::string& name) {
