@@ -32,6 +32,13 @@ if(PINGTI_SANITIZER STREQUAL "")
   endforeach()
 endif()
 
+# The server's allocator (docs/architecture.md says why). The sanitizers have their own.
+add_library(pingti_allocator INTERFACE)
+if(PINGTI_SANITIZER STREQUAL "")
+  find_library(JEMALLOC_LIBRARY NAMES libjemalloc_pic.a jemalloc REQUIRED)
+  target_link_libraries(pingti_allocator INTERFACE ${JEMALLOC_LIBRARY} Threads::Threads ${CMAKE_DL_LIBS} m)
+endif()
+
 # yaml-cpp's target got its namespace in 0.8.
 if(TARGET yaml-cpp::yaml-cpp)
   add_library(pingti_yaml ALIAS yaml-cpp::yaml-cpp)

@@ -28,6 +28,7 @@ build|libpq-dev|the ledger that many replicas share
 build|libyaml-cpp-dev|reads the configuration
 build|prometheus-cpp-dev|serves the metrics
 build|libcli11-dev|command-line flags
+build|libjemalloc-dev|memory allocator of the server
 build|libssl-dev|hashes API keys
 build|zlib1g-dev|compressed answers; needed by gRPC and prometheus-cpp
 build|libgtest-dev|unit tests

@@ -7,6 +7,11 @@
 #include "server/config/load.h"
 #include "server/tenancy/api_key.h"
 
+// What jemalloc reads as it starts. Memory of a burst goes back to the system within seconds, by a
+// thread of its own, so that no call has to do it.
+extern "C" const char* const malloc_conf =
+    "background_thread:true,dirty_decay_ms:2000,muzzy_decay_ms:0";
+
 namespace {
 
 int CheckConfig(const std::string& path) {

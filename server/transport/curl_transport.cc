@@ -2,7 +2,6 @@
 
 #include <curl/curl.h>
 #include <event2/event.h>
-#include <malloc.h>
 
 #include <utility>
 
@@ -69,7 +68,6 @@ void CurlTransport::ResetAfterBurst() {
   if (transfers_ != 0 || idle_easy_.size() <= kIdleEasyKept) return;
   Close();
   Open();
-  malloc_trim(0);
 }
 
 std::unique_ptr<HttpTransfer> CurlTransport::Start(HttpRequest request, base::Signal& wake) {
