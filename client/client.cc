@@ -136,6 +136,11 @@ Result<v1::ListUsageResponse> Client::ListUsage(const v1::ListUsageRequest& requ
   return Ask(&v1::Accounts::StubInterface::ListUsage, request, options);
 }
 
+Result<v1::ListPricesResponse> Client::ListPrices(const v1::ListPricesRequest& request,
+                                                  const CallOptions& options) const {
+  return Ask(&v1::Accounts::StubInterface::ListPrices, request, options);
+}
+
 Result<v1::VerifyLedgerResponse> Client::VerifyLedger(const CallOptions& options) const {
   return Ask(&v1::Accounts::StubInterface::VerifyLedger, v1::VerifyLedgerRequest(), options);
 }

@@ -67,6 +67,8 @@ class Client {
                                                   const CallOptions& options = {}) const;
   Result<v1::ListUsageResponse> ListUsage(const v1::ListUsageRequest& request,
                                           const CallOptions& options = {}) const;
+  Result<v1::ListPricesResponse> ListPrices(const v1::ListPricesRequest& request,
+                                            const CallOptions& options = {}) const;
   Result<v1::VerifyLedgerResponse> VerifyLedger(const CallOptions& options = {}) const;
   Result<v1::CreateTenantResponse> CreateTenant(const v1::CreateTenantRequest& request,
                                                 const CallOptions& options = {}) const;

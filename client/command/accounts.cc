@@ -1,21 +1,18 @@
 #include "client/command/accounts.h"
 
 #include <algorithm>
-#include <functional>
-#include <iterator>
 #include <utility>
 #include <vector>
 
 #include "client/command/accounts_table.h"
 #include "client/command/format.h"
 #include "client/command/json.h"
+#include "client/command/pages.h"
 #include "client/command/statement.h"
 #include "client/command/visible_text.h"
 
 namespace pingti::command {
 namespace {
-
-constexpr int kPageSize = 1000;
 
 // One command under way.
 class Run {
@@ -49,21 +46,8 @@ class Run {
   }
 
  private:
-  template <typename Item>
-  using Each = std::function<ExitCode(std::vector<Item>)>;
-
   ExitCode WriteJson(const google::protobuf::Message& message) const {
     return session_.WriteForeign(ToJson(message) + "\n");
-  }
-
-  // How far a long list is, where a person waits for it.
-  void ShowProgress(std::size_t items) const {
-    if (!session_.console.err_is_terminal) return;
-    session_.console.err << "\r" << FormatCount(static_cast<std::int64_t>(items)) << " rows"
-                         << std::flush;
-  }
-  void EndProgress() const {
-    if (session_.console.err_is_terminal) session_.console.err << "\r\x1b[K" << std::flush;
   }
 
   template <typename Request>
@@ -73,45 +57,20 @@ class Run {
     if (line_.range.until != 0) request->mutable_until()->set_seconds(line_.range.until);
   }
 
-  // Calls `each` with the items of every page; `limit` 0: all. `items` takes them out of a page.
-  template <typename Item, typename Request, typename Response>
-  ExitCode ForEachPage(Request request,
-                       client::Result<Response> (client::Client::*list)(const Request&,
-                                                                        const client::CallOptions&)
-                           const,
-                       google::protobuf::RepeatedPtrField<Item>* (Response::*items)(),
-                       std::int64_t limit, const Each<Item>& each) const {
-    std::int64_t seen = 0;
-    while (limit == 0 || seen < limit) {
-      const std::int64_t left = limit == 0 ? kPageSize : limit - seen;
-      request.set_page_size(static_cast<int>(std::min<std::int64_t>(left, kPageSize)));
-      client::Result<Response> page = (session_.client.*list)(request, options_);
-      if (!page.ok()) return session_.Fail(page.error());
-      auto* found = (page.value().*items)();
-      seen += found->size();
-      const std::string& next = page->next_page_token();
-      if (seen > kPageSize || !next.empty()) ShowProgress(static_cast<std::size_t>(seen));
-      const ExitCode code =
-          each({std::make_move_iterator(found->begin()), std::make_move_iterator(found->end())});
-      if (code != kExitOk || next.empty()) return code;
-      if (next == request.page_token()) {
-        return session_.Fail(
-            client::LocalError(grpc::StatusCode::INTERNAL, "the server's list does not end"));
-      }
-      request.set_page_token(next);
-    }
-    return kExitOk;
-  }
-
   ExitCode EachTransfer(const v1::ListTransfersRequest& request, std::int64_t limit,
-                        const Each<v1::Transfer>& each) const {
-    return ForEachPage<v1::Transfer>(request, &client::Client::ListTransfers,
+                        const EachPage<v1::Transfer>& each) const {
+    return ForEachPage<v1::Transfer>(session_, options_, request, &client::Client::ListTransfers,
                                      &v1::ListTransfersResponse::mutable_transfers, limit, each);
   }
-  ExitCode EachUsage(const Each<v1::UsageRow>& each) const {
+  ExitCode EachUsage(const EachPage<v1::UsageRow>& each) const {
     v1::ListUsageRequest request;
     SetOwnerAndRange(&request);
-    return ForEachPage<v1::UsageRow>(request, &client::Client::ListUsage,
+    for (const v1::UsageDimension dimension : line_.by) request.add_group_by(dimension);
+    request.set_label(line_.label);
+    request.set_model(line_.model);
+    request.set_key_id(line_.key_id);
+    request.mutable_labels()->insert(line_.labels.begin(), line_.labels.end());
+    return ForEachPage<v1::UsageRow>(session_, options_, request, &client::Client::ListUsage,
                                      &v1::ListUsageResponse::mutable_rows, 0, each);
   }
 
@@ -174,12 +133,12 @@ class Run {
       code = EachTransfer(request, line_.limit, [this](const std::vector<v1::Transfer>& page) {
         return session_.WriteForeign(TransfersCsv(page));
       });
-      EndProgress();
+      EndProgress(session_);
       return code;
     }
     std::vector<v1::Transfer> all;
     const ExitCode code = EachTransfer(request, line_.limit, Collect(&all));
-    EndProgress();
+    EndProgress(session_);
     if (code != kExitOk) return code;
     if (line_.form == OutputForm::kTable) {
       return session_.Write(TransfersTable(all, line_.all_tenants, color_));
@@ -191,20 +150,23 @@ class Run {
 
   ExitCode ShowUsage() const {
     if (line_.form == OutputForm::kCsv) {
-      ExitCode code = session_.WriteForeign(UsageCsvHead());
+      const UsageColumns columns = UsageColumnsOf(line_, /*for_programs=*/true);
+      ExitCode code = session_.WriteForeign(UsageCsvHead(columns));
       if (code != kExitOk) return code;
-      code = EachUsage([this](const std::vector<v1::UsageRow>& page) {
-        return session_.WriteForeign(UsageCsv(page));
+      code = EachUsage([&](const std::vector<v1::UsageRow>& page) {
+        return session_.WriteForeign(UsageCsv(page, columns));
       });
-      EndProgress();
+      EndProgress(session_);
       return code;
     }
     std::vector<v1::UsageRow> all;
     const ExitCode code = EachUsage(Collect(&all));
-    EndProgress();
+    EndProgress(session_);
     if (code != kExitOk) return code;
-    if (line_.form == OutputForm::kTable)
-      return session_.Write(UsageTable(all, line_.all_tenants, color_));
+    if (line_.form == OutputForm::kTable) {
+      const UsageColumns columns = UsageColumnsOf(line_, /*for_programs=*/false);
+      return session_.Write(UsageTable(all, columns, line_.label, color_));
+    }
     v1::ListUsageResponse response;
     response.mutable_rows()->Add(all.begin(), all.end());
     return WriteJson(response);
@@ -246,20 +208,12 @@ class Run {
     if (code == kExitOk) {
       code = ReadBalance(line_.range.until, &statement.closing, &statement.tenant);
     }
-    EndProgress();
+    EndProgress(session_);
     if (code != kExitOk) return code;
     std::sort(statement.transfers.begin(), statement.transfers.end(),
               [](const v1::Transfer& a, const v1::Transfer& b) { return a.id() < b.id(); });
     return session_.WriteForeign(line_.form == OutputForm::kHtml ? StatementHtml(statement)
                                                                  : StatementCsv(statement));
-  }
-
-  template <typename Item>
-  static Each<Item> Collect(std::vector<Item>* all) {
-    return [all](std::vector<Item> page) {
-      std::move(page.begin(), page.end(), std::back_inserter(*all));
-      return kExitOk;
-    };
   }
 
   const Session& session_;

@@ -1,11 +1,13 @@
 #include "client/command/accounts_line.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <chrono>
 
 #include "client/command/format.h"
+#include "client/command/labels.h"
 
 namespace pingti::command {
 namespace {
@@ -22,6 +24,11 @@ v1::TransferKind ParseKind(std::string_view name) {
   }
   return v1::TRANSFER_KIND_UNSPECIFIED;
 }
+
+// By the number of the dimension.
+constexpr std::array<std::string_view, 6> kDimensions = {"",    "day",   "tenant",
+                                                         "key", "model", "label"};
+static_assert(v1::UsageDimension_ARRAYSIZE == kDimensions.size());
 
 // A number of exactly so many digits.
 std::optional<int> ParseDigits(std::string_view text, std::size_t count) {
@@ -85,11 +92,7 @@ AccountsParser::AccountsParser(CLI::App& app) {
                 "Check it against itself (administrators); exit code 1: something is wrong"),
            false);
 
-  CLI::App* usage = Add(app, AccountsVerb::kUsage, "usage",
-                        "Show what calls used and cost, by day, key and model");
-  AddOwner(*usage, true);
-  AddRange(*usage);
-  AddForms(*usage, true);
+  AddUsage(app);
 
   CLI::App* statement = Add(app, AccountsVerb::kStatement, "statement",
                             "Write the statement of an account for a month, as CSV");
@@ -98,6 +101,33 @@ AccountsParser::AccountsParser(CLI::App& app) {
       ->required()
       ->type_name("MONTH");
   statement->add_flag("--html", html_, "As a page to read and print, instead of CSV");
+}
+
+void AccountsParser::AddUsage(CLI::App& app) {
+  CLI::App* usage = Add(app, AccountsVerb::kUsage, "usage",
+                        "Show what calls used and cost, by day, key, model and label");
+  AddOwner(*usage, true);
+  AddRange(*usage);
+  AddForms(*usage, true);
+  usage
+      ->add_option("--by", by_,
+                   "What to sum up by, and the order: day, tenant, key, model and label, with "
+                   "commas between them; default: day,tenant,key,model")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->check(CLI::IsMember(std::vector<std::string>(kDimensions.begin() + 1, kDimensions.end())))
+      ->type_name("LIST");
+  usage->add_option("--label", line_.label, "Also by the value of this label of the calls")
+      ->type_name("NAME");
+  usage->add_option("-m,--model", line_.model, "Only calls that named this model or alias")
+      ->type_name("NAME");
+  usage->add_option("--key-id", line_.key_id, "Only calls with the key of this public id")
+      ->type_name("ID");
+  usage
+      ->add_option("--with-label", labels_,
+                   "Only calls with this label; no value: those without it; repeatable")
+      ->allow_extra_args(false)
+      ->type_name("NAME=VALUE");
 }
 
 CLI::App* AccountsParser::Add(CLI::App& app, AccountsVerb verb, const char* name,
@@ -146,6 +176,21 @@ std::optional<AccountsVerb> AccountsParser::Named() const {
   return std::nullopt;
 }
 
+std::string AccountsParser::FinishUsage() {
+  bool has_label = false;
+  for (const std::string& name : by_) {
+    const auto* found = std::find(kDimensions.begin(), kDimensions.end(), name);
+    const auto dimension = static_cast<v1::UsageDimension>(found - kDimensions.begin());
+    if (std::find(line_.by.begin(), line_.by.end(), dimension) != line_.by.end()) {
+      return "--by: '" + name + "' is there twice";
+    }
+    has_label = has_label || dimension == v1::USAGE_DIMENSION_LABEL;
+    line_.by.push_back(dimension);
+  }
+  if (has_label && line_.label.empty()) return "--by: 'label' takes --label with its name";
+  return ParseLabels("--with-label", labels_, &line_.labels);
+}
+
 std::string AccountsParser::FinishForm() {
   if (csv_) line_.form = OutputForm::kCsv;
   if (json_) line_.form = OutputForm::kJson;
@@ -175,6 +220,7 @@ std::string AccountsParser::Finish(AccountsLine* line) {
     if (!day) return "'" + *text + "' is no day; write for example 2024-06-27";
     *seconds = *day;
   }
+  if (std::string wrong = FinishUsage(); !wrong.empty()) return wrong;
   if (std::string wrong = FinishForm(); !wrong.empty()) return wrong;
   *line = line_;
   return "";

@@ -5,9 +5,11 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "pingti/v1/accounts_service.pb.h"
 
@@ -47,6 +49,12 @@ struct AccountsLine {
   std::int64_t limit = 100;  // 0: all
   TimeRange range;
   std::string month;  // 2024-06
+  // Of usage: what to sum up by (empty: the default), the label among it, and only what.
+  std::vector<v1::UsageDimension> by;
+  std::string label;
+  std::string model;
+  std::string key_id;
+  std::map<std::string, std::string> labels;
   OutputForm form = OutputForm::kTable;
 
   // Whether it takes the key of an administrator instead of a tenant's.
@@ -71,6 +79,8 @@ class AccountsParser {
   void AddRange(CLI::App& command);
   void AddForms(CLI::App& command, bool csv);
   void AddOwner(CLI::App& command, bool may_be_all);
+  void AddUsage(CLI::App& app);
+  std::string FinishUsage();
   std::string FinishForm();
 
   CLI::App* commands_[7] = {};
@@ -79,6 +89,8 @@ class AccountsParser {
   std::string kind_;
   std::string from_;
   std::string until_;
+  std::vector<std::string> by_;
+  std::vector<std::string> labels_;
   bool json_ = false;
   bool csv_ = false;
   bool html_ = false;

@@ -1,5 +1,6 @@
 #include "client/command/accounts_table.h"
 
+#include <algorithm>
 #include <array>
 #include <ctime>
 #include <utility>
@@ -39,6 +40,34 @@ v1::UsageRow SumOf(const std::vector<v1::UsageRow>& rows) {
     other->set_nano_units(other->nano_units() + row.requested_model_would_have_cost().nano_units());
   }
   return sum;
+}
+
+// What a column is called, for people and in CSV, by the number of the dimension.
+struct UsageTitle {
+  const char* title;
+  const char* name;
+};
+constexpr std::array<UsageTitle, 6> kUsageTitles = {{{"", ""},
+                                                     {"DAY", "day"},
+                                                     {"TENANT", "tenant"},
+                                                     {"KEY", "key_id"},
+                                                     {"MODEL", "model"},
+                                                     {"LABEL", "label_value"}}};
+static_assert(v1::UsageDimension_ARRAYSIZE == kUsageTitles.size());
+
+const std::string& ValueOf(const v1::UsageRow& row, v1::UsageDimension column) {
+  switch (column) {
+    case v1::USAGE_DIMENSION_DAY:
+      return row.day();
+    case v1::USAGE_DIMENSION_TENANT:
+      return row.tenant();
+    case v1::USAGE_DIMENSION_KEY:
+      return row.key_id();
+    case v1::USAGE_DIMENSION_MODEL:
+      return row.model();
+    default:
+      return row.label_value();
+  }
 }
 
 }  // namespace
@@ -121,7 +150,22 @@ std::string TransfersCsv(const std::vector<v1::Transfer>& transfers) {
   return csv;
 }
 
-std::string UsageTable(const std::vector<v1::UsageRow>& rows, bool all_tenants, bool color) {
+UsageColumns UsageColumnsOf(const AccountsLine& line, bool for_programs) {
+  UsageColumns columns = line.by;
+  if (columns.empty()) {
+    columns.push_back(v1::USAGE_DIMENSION_DAY);
+    if (for_programs || line.all_tenants) columns.push_back(v1::USAGE_DIMENSION_TENANT);
+    columns.push_back(v1::USAGE_DIMENSION_KEY);
+    columns.push_back(v1::USAGE_DIMENSION_MODEL);
+  }
+  const bool has_label =
+      std::find(columns.begin(), columns.end(), v1::USAGE_DIMENSION_LABEL) != columns.end();
+  if (!line.label.empty() && !has_label) columns.push_back(v1::USAGE_DIMENSION_LABEL);
+  return columns;
+}
+
+std::string UsageTable(const std::vector<v1::UsageRow>& rows, const UsageColumns& columns,
+                       const std::string& label, bool color) {
   if (rows.empty()) return "no calls\n";
   std::vector<v1::UsageRow> all = rows;
   all.push_back(SumOf(rows));
@@ -137,41 +181,53 @@ std::string UsageTable(const std::vector<v1::UsageRow>& rows, bool all_tenants, 
   for (std::size_t i = 0; i < all.size(); ++i) {
     const v1::UsageRow& row = all[i];
     const bool is_sum = i + 1 == all.size();
-    std::vector<Cell> line = {{is_sum ? "sum" : row.day()}};
-    if (all_tenants) line.push_back({row.tenant()});
-    for (std::string text :
-         {row.key_id(), row.model(), FormatCount(row.calls()), FormatCount(row.input_tokens()),
-          FormatCount(row.cached_input_tokens()), FormatCount(row.output_tokens()),
-          charged_texts[i], other_texts[i]}) {
+    std::vector<Cell> line;
+    for (const v1::UsageDimension column : columns) line.push_back({ValueOf(row, column)});
+    if (is_sum) line[0].text = "sum";
+    for (std::string text : {FormatCount(row.calls()), FormatCount(row.input_tokens()),
+                             FormatCount(row.cached_input_tokens()),
+                             FormatCount(row.output_tokens()), charged_texts[i], other_texts[i]}) {
       line.push_back({std::move(text)});
     }
     for (Cell& cell : line) cell.style = is_sum ? Style::kBold : Style::kPlain;
     cells.push_back(std::move(line));
   }
-  std::vector<Column> columns = {{"DAY"}};
-  if (all_tenants) columns.push_back({"TENANT"});
-  for (Column column :
-       {Column{"KEY"}, Column{"MODEL"}, Column{"CALLS", true}, Column{"INPUT", true},
-        Column{"CACHED", true}, Column{"OUTPUT", true}, Column{"CHARGED " + CurrencyOf(rows), true},
-        Column{"WOULD HAVE COST", true}}) {
-    columns.push_back(std::move(column));
+  std::vector<Column> titles;
+  for (const v1::UsageDimension column : columns) {
+    const bool is_label = column == v1::USAGE_DIMENSION_LABEL;
+    titles.push_back({is_label ? "LABEL " + label : std::string(kUsageTitles[column].title)});
   }
-  return RenderTable(columns, cells, color);
+  for (Column column : {Column{"CALLS", true}, Column{"INPUT", true}, Column{"CACHED", true},
+                        Column{"OUTPUT", true}, Column{"CHARGED " + CurrencyOf(rows), true},
+                        Column{"WOULD HAVE COST", true}}) {
+    titles.push_back(std::move(column));
+  }
+  return RenderTable(titles, cells, color);
 }
 
-std::string UsageCsvHead() {
-  return "day,tenant,key_id,model,calls,input_tokens,cached_input_tokens,output_tokens,charged,"
+std::string UsageCsvHead(const UsageColumns& columns) {
+  std::string head;
+  for (const v1::UsageDimension column : columns) {
+    head += std::string(kUsageTitles[column].name) + ",";
+  }
+  return head +
+         "calls,input_tokens,cached_input_tokens,output_tokens,charged,"
          "requested_model_would_have_cost,currency\n";
 }
 
-std::string UsageCsv(const std::vector<v1::UsageRow>& rows) {
+std::string UsageCsv(const std::vector<v1::UsageRow>& rows, const UsageColumns& columns) {
   std::string csv;
   for (const v1::UsageRow& row : rows) {
-    csv += CsvLine({row.day(), row.tenant(), row.key_id(), CsvText(row.model()),
-                    std::to_string(row.calls()), std::to_string(row.input_tokens()),
-                    std::to_string(row.cached_input_tokens()), std::to_string(row.output_tokens()),
-                    Exact(row.charged()), Exact(row.requested_model_would_have_cost()),
-                    row.charged().currency()});
+    std::vector<std::string> cells;
+    for (const v1::UsageDimension column : columns) cells.push_back(CsvText(ValueOf(row, column)));
+    for (std::string text :
+         {std::to_string(row.calls()), std::to_string(row.input_tokens()),
+          std::to_string(row.cached_input_tokens()), std::to_string(row.output_tokens()),
+          Exact(row.charged()), Exact(row.requested_model_would_have_cost()),
+          row.charged().currency()}) {
+      cells.push_back(std::move(text));
+    }
+    csv += CsvLine(cells);
   }
   return csv;
 }

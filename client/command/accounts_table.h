@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "client/command/accounts_line.h"
 #include "pingti/v1/accounts_service.pb.h"
 
 namespace pingti::command {
@@ -20,10 +21,16 @@ std::string TransfersTable(const std::vector<v1::Transfer>& transfers, bool all_
 std::string TransfersCsvHead();
 std::string TransfersCsv(const std::vector<v1::Transfer>& transfers);
 
-// With the sum of all rows below them.
-std::string UsageTable(const std::vector<v1::UsageRow>& rows, bool all_tenants, bool color);
-std::string UsageCsvHead();
-std::string UsageCsv(const std::vector<v1::UsageRow>& rows);
+// What rows of usage are summed up by, in this order.
+using UsageColumns = std::vector<v1::UsageDimension>;
+// The default ones where the line says nothing; people see their own tenant in none of them.
+UsageColumns UsageColumnsOf(const AccountsLine& line, bool for_programs);
+
+// With the sum of all rows below them. `label`: the name, for its column.
+std::string UsageTable(const std::vector<v1::UsageRow>& rows, const UsageColumns& columns,
+                       const std::string& label, bool color);
+std::string UsageCsvHead(const UsageColumns& columns);
+std::string UsageCsv(const std::vector<v1::UsageRow>& rows, const UsageColumns& columns);
 
 std::string VerifyTable(const v1::VerifyLedgerResponse& verified, bool color);
 

@@ -5,6 +5,8 @@
 #include <cmath>
 #include <utility>
 
+#include "client/command/labels.h"
+
 namespace pingti::command {
 namespace {
 
@@ -93,7 +95,7 @@ void AddChat(CLI::App& app, CommandLine& line, Raw& raw) {
       ->type_name("LEVEL");
   app.add_option("--request-id", request.request_id, "Id of this call; one shot only")
       ->type_name("ID");
-  AddRepeated(app, "--label", raw.labels, "KEY=VALUE", "Label for usage reports; repeatable");
+  AddRepeated(app, "--label", raw.labels, "NAME=VALUE", "Label for usage reports; repeatable");
 }
 
 // The commands that ask one question and print one table.
@@ -127,16 +129,7 @@ std::string Convert(const Raw& raw, CommandLine& line) {
   line.connection.deadline = *deadline;
   line.stream = !raw.no_stream;
   if (!raw.effort.empty()) line.request.reasoning_effort = kEfforts.at(raw.effort);
-  for (const std::string& label : raw.labels) {
-    const auto equals = label.find('=');
-    if (equals == 0 || equals == std::string::npos) {
-      return "--label: '" + label + "' is not KEY=VALUE";
-    }
-    if (!line.request.labels.emplace(label.substr(0, equals), label.substr(equals + 1)).second) {
-      return "--label: '" + label.substr(0, equals) + "' is given twice";
-    }
-  }
-  return "";
+  return ParseLabels("--label", raw.labels, &line.request.labels);
 }
 
 }  // namespace
@@ -182,6 +175,7 @@ std::variant<CommandLine, ExitCode> ParseCommandLine(int argc, const char* const
     count->add_flag("--json", line.json, "Print protobuf JSON");
     AccountsParser accounts(app);
     TenantsParser tenants(app);
+    PricesParser prices(app);
 
     try {
       app.parse(argc, argv);
@@ -204,6 +198,11 @@ std::variant<CommandLine, ExitCode> ParseCommandLine(int argc, const char* const
       line.verb = Verb::kTenants;
       raw.wrong = tenants.Finish(&line.tenants.emplace());
       line.tenants->admin_key_file = accounts.admin_key_file();
+    }
+    if (prices.Named()) {
+      line.verb = Verb::kPrices;
+      raw.wrong = prices.Finish(&line.prices.emplace());
+      line.prices->admin_key_file = accounts.admin_key_file();
     }
     if (count->parsed()) {
       line.verb = Verb::kCount;

@@ -16,12 +16,13 @@
 
 #include "client/command/accounts_line.h"
 #include "client/command/exit_code.h"
+#include "client/command/prices_line.h"
 #include "client/command/tenants_line.h"
 #include "pingti/v1/content.pb.h"
 
 namespace pingti::command {
 
-enum class Verb { kChat, kModels, kQuota, kCount, kSavings, kAccounts, kTenants };
+enum class Verb { kChat, kModels, kQuota, kCount, kSavings, kAccounts, kTenants, kPrices };
 
 struct ConnectionOptions {
   std::string target = "127.0.0.1:50051";
@@ -56,6 +57,7 @@ struct CommandLine {
   std::string quota_model;
   std::optional<AccountsLine> accounts;  // with Verb::kAccounts
   std::optional<TenantsLine> tenants;    // with Verb::kTenants
+  std::optional<PricesLine> prices;      // with Verb::kPrices
 };
 
 // Reads the arguments and the environment (PINGTI_TARGET, PINGTI_API_KEY, PINGTI_MODEL; flags win).

@@ -12,6 +12,7 @@
 #include "client/command/command_line.h"
 #include "client/command/key_file.h"
 #include "client/command/listing.h"
+#include "client/command/prices.h"
 #include "client/command/session.h"
 #include "client/command/tenants.h"
 #include "client/command/visible_text.h"
@@ -65,9 +66,14 @@ client::Result<std::string> FindKey(const CommandLine& line) {
     return FindAdminKey(line.accounts->admin_key_file);
   }
   if (line.tenants) return FindAdminKey(line.tenants->admin_key_file);
+  if (line.prices && !line.prices->admin_key_file.empty()) {
+    return FindAdminKey(line.prices->admin_key_file);
+  }
   if (!line.connection.key.empty()) return line.connection.key;
   const auto key = ReadKeyFile(PathOfKey(kKeyFile));
   if (!key.ok()) return key.error();
+  // Prices are for administrators as well, who may have no other key.
+  if (!*key && line.prices) return FindAdminKey("");
   return key->value_or("");
 }
 
@@ -105,6 +111,8 @@ ExitCode Dispatch(const Session& session) {
       return RunAccounts(session);
     case Verb::kTenants:
       return RunTenants(session);
+    case Verb::kPrices:
+      return RunPriceList(session);
   }
   return kExitOther;
 }
@@ -115,6 +123,9 @@ ExitCode Run(int argc, const char* const* argv, const Console& console, Interrup
   const auto parsed = ParseCommandLine(argc, argv, console.out, console.err);
   if (const auto* code = std::get_if<ExitCode>(&parsed)) return *code;
   const CommandLine& line = std::get<CommandLine>(parsed);
+  if (line.prices && line.prices->verb == PricesVerb::kImport) {
+    return RunPriceImport(*line.prices, console, interrupts);
+  }
 
   const auto options = MakeClientOptions(line);
   const auto client = options.ok() ? client::Client::Create(*options) : options.error();

@@ -21,9 +21,7 @@ constexpr int32_t kChoicesMax = 128;
 constexpr size_t kLogitBiasMax = 1024;
 constexpr size_t kProviderFieldsBytesMax = 65'536;
 constexpr size_t kUserBytesMax = 256;
-constexpr size_t kLabelsMax = 16;
-constexpr size_t kLabelKeyBytesMax = 64;
-constexpr size_t kLabelValueBytesMax = 128;
+constexpr size_t kLabelNameBytesMax = 64;
 constexpr size_t kRequestIdBytesMax = 64;
 constexpr int64_t kOutputTokensMax = 10'000'000;
 
@@ -129,13 +127,15 @@ void CheckLabels(const model::CompletionRequest& request, Violations* out) {
              base::StrCat("has ", request.labels.size(), " labels; at most ", kLabelsMax));
   }
   for (const auto& [key, value] : request.labels) {
-    if (key.empty() || key.size() > kLabelKeyBytesMax ||
-        !std::all_of(key.begin(), key.end(), IsLabelChar)) {
-      out->Add("spec.labels", base::StrCat("has a bad key; keys must be 1 to ", kLabelKeyBytesMax,
+    if (!IsLabelName(key)) {
+      out->Add("spec.labels", base::StrCat("has a bad key; keys must be 1 to ", kLabelNameBytesMax,
                                            " of a-z, 0-9, `_`, `-`, `.`"));
     } else if (value.size() > kLabelValueBytesMax) {
       out->Add(base::StrCat("spec.labels[", key, "]"),
                base::StrCat("has ", value.size(), " bytes; at most ", kLabelValueBytesMax));
+    } else if (value.find('\0') != std::string::npos) {
+      out->Add(base::StrCat("spec.labels[", key, "]"),
+               "has the character U+0000; values are text without it");
     }
   }
 }
@@ -170,6 +170,11 @@ void CheckScalars(const model::CompletionRequest& request, Violations* out) {
 bool IsRequestId(std::string_view id) {
   return !id.empty() && id.size() <= kRequestIdBytesMax &&
          std::all_of(id.begin(), id.end(), IsRequestIdChar);
+}
+
+bool IsLabelName(std::string_view name) {
+  return !name.empty() && name.size() <= kLabelNameBytesMax &&
+         std::all_of(name.begin(), name.end(), IsLabelChar);
 }
 
 std::optional<model::CallError> ValidateRequest(const model::CompletionRequest& request,

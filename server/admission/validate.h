@@ -2,6 +2,7 @@
 // proto/pingti/v1/content.proto.
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <string_view>
 
@@ -13,6 +14,12 @@ namespace pingti::admission {
 
 // True for what a caller may choose as the id of a call.
 bool IsRequestId(std::string_view id);
+
+// What names a label: 1 to 64 of a-z, 0-9, `_`, `-`, `.`.
+bool IsLabelName(std::string_view name);
+// Labels of one call, and bytes of the value of one.
+inline constexpr size_t kLabelsMax = 16;
+inline constexpr size_t kLabelValueBytesMax = 128;
 
 // The first up to 10 violations as one error (FIELD_INVALID, with paths from `spec`), or
 // NOT_SUPPORTED for a field that is declared and not served yet. Nothing: the request may go on.

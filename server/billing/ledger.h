@@ -67,7 +67,7 @@ class Ledger : public storage::Attachment {
   void ForgetOwners();
   int64_t RecoverCalls(absl::Time dead_before, absl::Time now, int max);
 
-  // Reading (ledger_read_sql.cc).
+  // Reading (ledger_read_sql.cc, ledger_usage_sql.cc).
   std::vector<Transfer> ListTransfers(const TransferFilter& filter);
   std::vector<UsageRow> SumUsage(const UsageFilter& filter);
   // Open holds, and when the oldest was opened.

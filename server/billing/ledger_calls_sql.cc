@@ -226,7 +226,7 @@ int64_t Ledger::RecoverCalls(absl::Time dead_before, absl::Time now, int max) {
     int64_t token = 0, delivered = 0;
     soci::statement find =
         (sql.prepare << "SELECT tenant, request_id, token, delivered, price, provider, "
-                        "upstream_model, input_tokens, cached_input_tokens, output_tokens "
+                        "upstream_model, input_tokens, cached_input_tokens, output_tokens, labels "
                         "FROM calls WHERE state = 'open' AND owner NOT IN "
                         "(SELECT id FROM owners WHERE seen_at >= :before) "
                         "ORDER BY tenant, request_id LIMIT :max",
@@ -234,7 +234,7 @@ int64_t Ledger::RecoverCalls(absl::Time dead_before, absl::Time now, int max) {
          soci::into(delivered), soci::into(call.price), soci::into(call.provider),
          soci::into(call.upstream_model), soci::into(call.usage.input_tokens),
          soci::into(call.usage.cached_input_tokens), soci::into(call.usage.output_tokens),
-         soci::use(before, "before"), soci::use(max, "max"));
+         soci::into(call.labels), soci::use(before, "before"), soci::use(max, "max"));
     find.execute();
     while (find.fetch()) {
       call.token = static_cast<uint64_t>(token);

@@ -72,4 +72,13 @@ struct Ledger::Statements {
 
 inline int64_t Micros(absl::Time time) { return absl::ToUnixMicros(time); }
 
+// Microseconds that every time of ours lies between; a filter without an end has these.
+inline constexpr int64_t kEver = int64_t{1} << 60;
+
+inline int64_t Bounded(absl::Time time) {
+  if (time == absl::InfinitePast()) return -kEver;
+  if (time == absl::InfiniteFuture()) return kEver;
+  return Micros(time);
+}
+
 }  // namespace pingti::billing

@@ -30,8 +30,8 @@ constexpr char kSetHeld[] =
 constexpr char kNoteDelivered[] =
     "UPDATE calls SET delivered = :cost, price = :price, provider = :provider, "
     "upstream_model = :upstream, input_tokens = :input, "
-    "cached_input_tokens = :cached, output_tokens = :output, usage_source = :source "
-    "WHERE tenant = :tenant AND request_id = :id AND state = 'open' "
+    "cached_input_tokens = :cached, output_tokens = :output, usage_source = :source, "
+    "labels = :labels WHERE tenant = :tenant AND request_id = :id AND state = 'open' "
     "AND token = :token";
 constexpr char kEndCall[] =
     "UPDATE calls SET state = :state, recovered = :recovered, held = 0, "
@@ -76,7 +76,8 @@ Ledger::Statements::Statements(storage::Database& database)
                       use(end.price, "price"), use(end.provider, "provider"),
                       use(end.upstream_model, "upstream"), use(input, "input"),
                       use(cached, "cached"), use(output, "output"), use(usage_source, "source"),
-                      use(end.tenant, "tenant"), use(end.request_id, "id"), use(token, "token"))),
+                      use(end.labels, "labels"), use(end.tenant, "tenant"),
+                      use(end.request_id, "id"), use(token, "token"))),
       end_call((database.session().prepare << kEndCall, use(state, "state"),
                 use(recovered, "recovered"), use(at, "at"), use(end.result, "result"),
                 use(end.cost, "cost"), use(charged, "charged"),

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -149,12 +150,16 @@ struct TransferFilter {
   int limit = 100;
 };
 
-// What calls used and cost, summed up.
+// What usage can be summed up by. `kLabel`: the value of one label, empty for calls without it.
+enum class UsageDimension { kDay, kTenant, kKey, kModel, kLabel };
+
+// What calls used and cost, summed up. What it is not summed up by is empty.
 struct UsageRow {
   std::string day;  // 2024-06-27, UTC
   std::string tenant;
   std::string key_id;
   std::string model;
+  std::string label;  // value of UsageFilter::label
   int64_t calls = 0;
   int64_t input_tokens = 0;
   int64_t cached_input_tokens = 0;
@@ -163,18 +168,27 @@ struct UsageRow {
   int64_t would_have_cost = 0;
 };
 
-// Rows have this order.
+// The place of a row in a list; of its parts only those of UsageFilter::group_by count.
 struct UsageKey {
   absl::CivilDay day;
   std::string tenant;
   std::string key_id;
   std::string model;
+  std::string label{};
 };
 
 struct UsageFilter {
-  std::string tenant;  // empty: of all
+  std::string tenant;    // empty: of all
+  std::string key_id{};  // this and the next: empty: of every one
+  std::string model{};
+  // Name and value: calls with exactly this value; an empty one also means calls without the label.
+  std::map<std::string, std::string> labels{};
   absl::Time from = absl::InfinitePast();
   absl::Time until = absl::InfiniteFuture();  // exclusive
+  // Rows are ordered by these, texts by their bytes. At least one, none twice.
+  std::vector<UsageDimension> group_by = {UsageDimension::kDay, UsageDimension::kTenant,
+                                          UsageDimension::kKey, UsageDimension::kModel};
+  std::string label{};  // name, for UsageDimension::kLabel; any text
   int limit = 1000;
   std::optional<UsageKey> after;  // only rows behind it
 };

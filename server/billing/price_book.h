@@ -41,6 +41,8 @@ class ModelPrices {
     }
     return nullptr;
   }
+  // By date; at least one.
+  const std::vector<Price>& versions() const { return versions_; }
 
  private:
   std::vector<Price> versions_;

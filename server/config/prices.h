@@ -21,9 +21,10 @@ struct PriceVersion {
   int64_t input_pico = 0;
   int64_t cached_input_pico = 0;  // input that the provider read from its cache; default: input
   int64_t output_pico = 0;
-  int64_t request_nano = 0;  // of each call, in nano-units
-  std::string source;        // where it was read
-  bool verified = false;     // it was read there, not recalled
+  int64_t request_nano = 0;                   // of each call, in nano-units
+  std::string source;                         // where it was read
+  std::optional<absl::CivilDay> source_date;  // its day; nothing: not said
+  bool verified = false;                      // it was read there, not recalled
 
   friend bool operator==(const PriceVersion&, const PriceVersion&) = default;
 };

@@ -41,6 +41,8 @@ void ReadPrice(const YamlNode& node, const std::string& path, Context& context, 
   fields.Decimal("output", &price.output_pico, kPriceDigits, kPriceMax, Presence::kRequired);
   fields.Decimal("request", &price.request_nano, kMoneyDigits, kPriceMax);
   fields.Text("source", &price.source, CheckRemark);
+  absl::CivilDay read_on;
+  if (fields.Date("source_date", &read_on)) price.source_date = read_on;
   fields.Bool("verified", &price.verified);
   fields.Finish();
   const bool is_twice =

@@ -4,6 +4,7 @@
 #include <memory>
 #include <utility>
 
+#include "server/admission/validate.h"
 #include "server/base/money.h"
 #include "server/base/strings.h"
 #include "server/billing/ledger_client.h"
@@ -14,6 +15,9 @@ namespace {
 
 using billing::TopUpReply;
 using Error = std::optional<model::CallError>;
+
+// Of the name of a model or a key that is looked for.
+constexpr size_t kNameBytesMax = 128;
 
 enum class Empty { kAllTenants, kWrong };
 
@@ -47,6 +51,33 @@ Error CheckPayment(const billing::TopUp& top_up) {
   }
   if (auto error = CheckText("reference", top_up.reference, kReferenceBytesMax, true)) return error;
   return CheckText("reason", top_up.reason, kReasonBytesMax, false);
+}
+
+Error CheckLabelName(const char* field, const std::string& name) {
+  if (admission::IsLabelName(name)) return std::nullopt;
+  return model::InvalidField(
+      field, "is no name of a label; those of calls are 1 to 64 of a-z, 0-9, `_`, `-`, `.`");
+}
+
+// What no call can have is a mistake, not an empty list.
+Error CheckUsage(const billing::UsageFilter& filter) {
+  if (auto error = CheckText("model", filter.model, kNameBytesMax, false)) return error;
+  if (auto error = CheckText("key_id", filter.key_id, kNameBytesMax, false)) return error;
+  if (filter.labels.size() > admission::kLabelsMax) {
+    return model::InvalidField("labels", base::StrCat("has ", filter.labels.size(),
+                                                      " labels; at most ", admission::kLabelsMax));
+  }
+  for (const auto& [name, value] : filter.labels) {
+    if (auto error = CheckLabelName("labels", name)) return error;
+    if (value.size() <= admission::kLabelValueBytesMax && value.find('\0') == std::string::npos) {
+      continue;
+    }
+    return model::InvalidField(
+        base::StrCat("labels[", name, "]"),
+        base::StrCat("is no value of a label; at most ", admission::kLabelValueBytesMax,
+                     " bytes without U+0000"));
+  }
+  return filter.label.empty() ? std::nullopt : CheckLabelName("label", filter.label);
 }
 
 Error CheckCorrection(const billing::Adjustment& adjustment) {
@@ -187,6 +218,7 @@ base::Task<OrError<std::vector<billing::UsageRow>>> ListUsage(Worker& worker, co
   if (auto error = Resolve(view, who, Empty::kAllTenants, &filter.tenant)) {
     co_return *std::move(error);
   }
+  if (auto error = CheckUsage(filter)) co_return *std::move(error);
   if (auto error = CheckLedger(worker)) co_return *std::move(error);
   auto found = std::make_shared<std::vector<billing::UsageRow>>();
   billing::LedgerClient::LedgerWork work = [=](billing::Ledger& ledger) {

@@ -151,6 +151,7 @@ billing::CallEnd Call::EndOf(const model::Usage& usage, const CallCost& cost) co
     end.upstream_model = target_->upstream_model;
   }
   end.usage = usage;
+  if (!input_.request.labels.empty()) end.labels = telemetry::LabelsJson(input_.request.labels);
   end.at = worker_.clock().Now();
   return end;
 }
@@ -188,7 +189,6 @@ void Call::EndHold(const model::Usage& usage, const CallCost& cost, const model:
   NoteAvailable();
   billing::CallEnd end = EndOf(usage, cost);
   end.result = error ? std::string(model::ErrorReasonName(error->reason)) : "OK";
-  if (!input_.request.labels.empty()) end.labels = telemetry::LabelsJson(input_.request.labels);
   hold_.End(std::move(end));
 }
 

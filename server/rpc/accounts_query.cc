@@ -7,13 +7,13 @@
 #include <variant>
 #include <vector>
 
-#include "absl/time/civil_time.h"
 #include "pingti/v1/accounts_service.pb.h"
 #include "server/base/money.h"
 #include "server/base/strings.h"
 #include "server/config/value.h"
 #include "server/exchange/accounts.h"
 #include "server/rpc/query_fields.h"
+#include "server/rpc/usage_fields.h"
 
 namespace pingti::rpc {
 namespace {
@@ -85,28 +85,6 @@ QueryError ReadRange(const Request& request, Filter* filter) {
   return ReadTime("until", request.until(), &filter->until);
 }
 
-model::CallError BadToken() {
-  return model::InvalidField("page_token", "is not the next_page_token of a page before");
-}
-
-std::string TokenOf(const v1::UsageRow& row) {
-  return base::StrCat(row.day(), "/", row.tenant(), "/", row.key_id(), "/", row.model());
-}
-
-// A model's name may have a slash, the others not.
-std::optional<billing::UsageKey> ParseToken(std::string_view token) {
-  std::array<std::string_view, 3> parts;
-  for (std::string_view& part : parts) {
-    const size_t slash = token.find('/');
-    if (slash == std::string_view::npos) return std::nullopt;
-    part = token.substr(0, slash);
-    token.remove_prefix(slash + 1);
-  }
-  const std::optional<absl::CivilDay> day = config::ParseDate(parts[0]);
-  if (!day || token.find('\0') != std::string_view::npos) return std::nullopt;
-  return billing::UsageKey{*day, std::string(parts[1]), std::string(parts[2]), std::string(token)};
-}
-
 void WriteTransfer(const billing::Transfer& from, const Amounts& amounts, v1::Transfer* to) {
   to->set_id(from.id);
   to->set_tenant(from.tenant);
@@ -126,6 +104,7 @@ void WriteUsageRow(const billing::UsageRow& from, const Amounts& amounts, v1::Us
   to->set_tenant(from.tenant);
   to->set_key_id(from.key_id);
   to->set_model(from.model);
+  to->set_label_value(from.label);
   to->set_calls(from.calls);
   to->set_input_tokens(from.input_tokens);
   to->set_cached_input_tokens(from.cached_input_tokens);
@@ -228,10 +207,7 @@ base::Task<QueryError> AnswerListUsage(QueryContext context) {
   filter.tenant = request.tenant();
   if (auto error = ReadRange(request, &filter)) co_return error;
   if (auto error = ReadPageSize(request.page_size(), &filter.limit)) co_return error;
-  if (!request.page_token().empty()) {
-    filter.after = ParseToken(request.page_token());
-    if (!filter.after) co_return BadToken();
-  }
+  if (auto error = ReadUsageFilter(request, &filter)) co_return error;
   const int limit = filter.limit;
   auto task = exchange::ListUsage(context.worker, context.view, context.owner, filter);
   auto read = co_await std::move(task);
@@ -240,7 +216,7 @@ base::Task<QueryError> AnswerListUsage(QueryContext context) {
   auto* response = static_cast<v1::ListUsageResponse*>(context.out);
   for (const auto& row : std::get<std::vector<billing::UsageRow>>(read)) {
     if (response->rows_size() == limit - 1) {
-      response->set_next_page_token(TokenOf(response->rows(limit - 2)));
+      response->set_next_page_token(UsageToken(response->rows(limit - 2), filter));
       break;
     }
     WriteUsageRow(row, amounts, response->add_rows());

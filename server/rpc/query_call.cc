@@ -13,6 +13,7 @@
 #include "server/base/strings.h"
 #include "server/exchange/queries.h"
 #include "server/rpc/accounts_query.h"
+#include "server/rpc/prices_query.h"
 #include "server/rpc/read_request.h"
 #include "server/rpc/status.h"
 #include "server/rpc/tenants_query.h"
@@ -140,6 +141,8 @@ const Query& QueryAt(int index) {
        v1::ListTransfersResponse::default_instance(), &AnswerListTransfers, true},
       {telemetry::Method::kListUsage, v1::ListUsageRequest::default_instance(),
        v1::ListUsageResponse::default_instance(), &AnswerListUsage, true},
+      {telemetry::Method::kListPrices, v1::ListPricesRequest::default_instance(),
+       v1::ListPricesResponse::default_instance(), &AnswerListPrices, true},
       {telemetry::Method::kVerifyLedger, v1::VerifyLedgerRequest::default_instance(),
        v1::VerifyLedgerResponse::default_instance(), &AnswerVerifyLedger, true},
       {telemetry::Method::kCreateTenant, v1::CreateTenantRequest::default_instance(),
@@ -196,6 +199,9 @@ QueryCall::QueryCall(const Listener& listener, int query) : listener_(listener),
       break;
     case telemetry::Method::kListUsage:
       services.accounts.RequestListUsage(&context_, &request_, &writer_, queue, queue, tag);
+      break;
+    case telemetry::Method::kListPrices:
+      services.accounts.RequestListPrices(&context_, &request_, &writer_, queue, queue, tag);
       break;
     case telemetry::Method::kVerifyLedger:
       services.accounts.RequestVerifyLedger(&context_, &request_, &writer_, queue, queue, tag);

@@ -19,7 +19,7 @@
 
 namespace pingti::rpc {
 
-inline constexpr int kQueryCount = 20;
+inline constexpr int kQueryCount = 21;
 
 class QueryCall {
  public:

@@ -24,4 +24,8 @@ QueryError ReadPageSize(int page_size, int* limit) {
   return std::nullopt;
 }
 
+model::CallError BadToken() {
+  return model::InvalidField("page_token", "is not the next_page_token of a page before");
+}
+
 }  // namespace pingti::rpc

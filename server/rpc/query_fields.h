@@ -14,4 +14,7 @@ void WriteTime(absl::Time from, google::protobuf::Timestamp* to);
 // FIELD_INVALID. `limit` is one more than a page is asked for: whether there is a next one.
 QueryError ReadPageSize(int page_size, int* limit);
 
+// FIELD_INVALID of what is no `next_page_token` of the same request.
+model::CallError BadToken();
+
 }  // namespace pingti::rpc

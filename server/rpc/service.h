@@ -19,10 +19,10 @@ using CompletionService = v1::Completion::WithRawMethod_GenerateCompletion<
     v1::Completion::WithRawMethod_StreamCompletion<v1::Completion::WithRawMethod_CountTokens<
         v1::Completion::WithRawMethod_GetQuota<v1::Completion::Service>>>>;
 using ModelsService = v1::Models::WithRawMethod_ListModels<v1::Models::Service>;
-using AccountMethods = v1::Accounts::WithRawMethod_GetBalance<
-    v1::Accounts::WithRawMethod_TopUp<v1::Accounts::WithRawMethod_Adjust<
-        v1::Accounts::WithRawMethod_ListTransfers<v1::Accounts::WithRawMethod_ListUsage<
-            v1::Accounts::WithRawMethod_VerifyLedger<v1::Accounts::Service>>>>>>;
+using AccountMethods = v1::Accounts::WithRawMethod_GetBalance<v1::Accounts::WithRawMethod_TopUp<
+    v1::Accounts::WithRawMethod_Adjust<v1::Accounts::WithRawMethod_ListTransfers<
+        v1::Accounts::WithRawMethod_ListUsage<v1::Accounts::WithRawMethod_ListPrices<
+            v1::Accounts::WithRawMethod_VerifyLedger<v1::Accounts::Service>>>>>>>;
 using AccountsService = v1::Accounts::WithRawMethod_CreateTenant<
     v1::Accounts::WithRawMethod_SuspendTenant<v1::Accounts::WithRawMethod_ResumeTenant<
         v1::Accounts::WithRawMethod_DeleteTenant<v1::Accounts::WithRawMethod_SetTier<

@@ -171,6 +171,7 @@ void WritePrice(const billing::Price& from, const config::Billing& billing, v1::
   to->set_version(from.version);
   to->set_since(absl::FormatCivilTime(list.since));
   to->set_source(list.source);
+  if (list.source_date) to->set_source_date(absl::FormatCivilTime(*list.source_date));
   to->set_verified(list.verified);
   if (list.currency == from.charged_in) return;
   v1::ExchangeRate* exchange = to->mutable_exchange();

@@ -40,6 +40,8 @@ std::string_view MethodName(Method method) {
       return "list_transfers";
     case Method::kListUsage:
       return "list_usage";
+    case Method::kListPrices:
+      return "list_prices";
     case Method::kVerifyLedger:
       return "verify_ledger";
     case Method::kCreateTenant:

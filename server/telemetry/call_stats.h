@@ -49,6 +49,7 @@ enum class Method {
   kAdjust,
   kListTransfers,
   kListUsage,
+  kListPrices,
   kVerifyLedger,
   kCreateTenant,
   kSuspendTenant,

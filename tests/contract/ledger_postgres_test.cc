@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "tests/contract/ledger_contract.h"
+#include "tests/contract/ledger_usage_contract.h"
 #include "tests/contract/postgres_harness.h"
 #include "tests/postgres/postgres_server.h"
 
@@ -13,6 +14,7 @@ namespace pingti::billing {
 namespace {
 
 INSTANTIATE_TEST_SUITE_P(Postgres, LedgerContract, ::testing::Values(&MakePostgresHarness));
+INSTANTIATE_TEST_SUITE_P(Postgres, UsageByLabel, ::testing::Values(&MakePostgresHarness));
 
 TEST(PostgresLedgerTest, ReplicasThatStartAtOnceMakeOneSchema) {
   PostgresHarness harness;

@@ -5,12 +5,14 @@
 #include <string>
 
 #include "tests/contract/ledger_contract.h"
+#include "tests/contract/ledger_usage_contract.h"
 #include "tests/contract/sqlite_harness.h"
 
 namespace pingti::billing {
 namespace {
 
 INSTANTIATE_TEST_SUITE_P(Sqlite, LedgerContract, ::testing::Values(&MakeSqliteHarness));
+INSTANTIATE_TEST_SUITE_P(Sqlite, UsageByLabel, ::testing::Values(&MakeSqliteHarness));
 
 TEST(SqliteLedgerTest, ASecondProcessIsRefused) {
   SqliteHarness harness;

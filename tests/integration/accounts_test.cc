@@ -8,81 +8,13 @@
 #include <utility>
 #include <vector>
 
-#include "tests/integration/world.h"
+#include "tests/integration/accounts_fixture.h"
 
 namespace pingti::integration {
 namespace {
 
 using testing::HasSubstr;
 using testing::Not;
-
-constexpr int64_t kUnit = 1'000'000'000;
-
-class AccountsTest : public testing::Test {
- protected:
-  explicit AccountsTest(bool has_ledger = true)
-      : server_("providers: [{name: simulated, dialect: openai, no_key: true, base_url: \"" +
-                provider_.base_url() + "\"}]\n" + "billing: {" +
-                (has_ledger ? "data_dir: \"" + testing::TempDir() + "ledger-" + key_.key + "\", "
-                            : "") +
-                R"(plan: {newcomer_bonus: 100, bonus_percent: 50}}
-models:
-  - name: large
-    provider: simulated
-    context_tokens: 100000
-    prices: [{since: 2024-06-01, currency: CNY, input: 20, output: 20, verified: true}]
-  - {name: middle, provider: simulated, context_tokens: 100000}
-  - {name: middle/2, provider: simulated, context_tokens: 100000}
-tiers:
-  - {name: Roomy, other_classes: {requests_per_minute: 10000000, tokens_per_minute: 1000000000}}
-tenants:
-  - {name: acme, tier: Roomy, keys: [{record: ")" +
-                key_.record + R"("}]}
-  - {name: duck, tier: Roomy}
-admin_keys: [{name: finance, record: ")" +
-                admin_key_.record + "\"}]\n") {}
-
-  void TearDown() override {
-    EXPECT_EQ(server_.Scrape().Sum("pingti_bugs_total"), 0);
-    server_.StopCleanly();
-  }
-
-  client::Client Tenant() const { return server_.Client(key_.key); }
-  client::Client Admin() const { return server_.Client(admin_key_.key); }
-
-  static v1::TopUpRequest Payment(const std::string& reference, int64_t units,
-                                  const std::string& tenant = "acme") {
-    v1::TopUpRequest request;
-    request.set_tenant(tenant);
-    request.mutable_amount()->set_currency("CNY");
-    request.mutable_amount()->set_nano_units(units * kUnit);
-    request.set_reference(reference);
-    return request;
-  }
-
-  v1::Balance BalanceOf(const std::string& tenant) const {
-    v1::GetBalanceRequest request;
-    request.set_tenant(tenant);
-    const auto balance = Admin().GetBalance(request);
-    EXPECT_TRUE(balance.ok()) << balance.error().message;
-    return balance.ok() ? balance->balance() : v1::Balance();
-  }
-
-  CommandEnd Pingti(std::vector<std::string> arguments) const {
-    return RunCommand(server_, std::move(arguments),
-                      {{"PINGTI_API_KEY", key_.key}, {"PINGTI_ADMIN_KEY", admin_key_.key}});
-  }
-
-  Provider provider_;
-  const ApiKey key_ = MakeApiKey();
-  const ApiKey admin_key_ = MakeApiKey();
-  Server server_;
-};
-
-class NoLedgerTest : public AccountsTest {
- protected:
-  NoLedgerTest() : AccountsTest(/*has_ledger=*/false) {}
-};
 
 TEST_F(AccountsTest, ATopUpIsDoneOnceAndBringsItsBonus) {
   const auto first = Admin().TopUp(Payment("receipt-1", 40));
@@ -290,75 +222,6 @@ TEST_F(AccountsTest, TheCommandsShowAndPay) {
   EXPECT_EQ(page.code, 0) << page.errors;
   EXPECT_THAT(page.output, HasSubstr("</html>"));
   EXPECT_THAT(page.output, Not(HasSubstr("receipt-1")));  // that was not in 2024
-}
-
-TEST_F(AccountsTest, UsageIsWhatCallsWereCharged) {
-  int64_t charged = 0;
-  int64_t input = 0;
-  int64_t output = 0;
-  for (int i = 0; i < 3; ++i) {
-    const auto answer = Tenant().Generate(Ask("Hello " + std::to_string(i), "large"));
-    ASSERT_TRUE(answer.ok()) << answer.error().message;
-    charged += answer->cost().charged().nano_units();
-    input += answer->usage().input_tokens();
-    output += answer->usage().output_tokens();
-  }
-  EXPECT_FALSE(Tenant().Generate(Ask("Hello [sim:status=500]", "large")).ok());
-  EXPECT_GT(charged, 0);
-  // A post is durable a moment after the answer.
-  EXPECT_TRUE(Eventually([&] {
-    const v1::Balance balance = BalanceOf("acme");
-    return balance.held().nano_units() == 0 &&
-           balance.total().nano_units() == 100 * kUnit - charged;
-  })) << BalanceOf("acme").ShortDebugString();
-
-  v1::ListUsageRequest request;
-  request.set_page_size(1);
-  const auto usage = Tenant().ListUsage(request);
-  ASSERT_TRUE(usage.ok()) << usage.error().message;
-  ASSERT_EQ(usage->rows_size(), 1);
-  const v1::UsageRow& row = usage->rows(0);
-  EXPECT_EQ(row.tenant(), "acme");
-  EXPECT_EQ(row.model(), "large");
-  EXPECT_EQ(row.calls(), 4);
-  EXPECT_EQ(row.input_tokens(), input);
-  EXPECT_EQ(row.output_tokens(), output);
-  EXPECT_EQ(row.charged().nano_units(), charged);
-  EXPECT_EQ(usage->next_page_token(), "");
-  request.set_page_token(row.day() + "/acme/" + row.key_id() + "/large");
-  EXPECT_EQ(Tenant().ListUsage(request)->rows_size(), 0);
-  EXPECT_EQ(Admin().VerifyLedger()->findings_size(), 0);
-
-  const std::string month = row.day().substr(0, 7);
-  const CommandEnd csv = Pingti({"statement", "--month", month});
-  EXPECT_EQ(csv.code, 0) << csv.errors;
-  EXPECT_THAT(csv.output, HasSubstr("newcomer"));
-  EXPECT_THAT(csv.output, HasSubstr(row.day() + ",calls,," + row.key_id() + ",large,4,"));
-  EXPECT_THAT(csv.output, Not(HasSubstr("another month")));
-  EXPECT_THAT(Pingti({"usage"}).output, HasSubstr("large"));
-}
-
-TEST_F(AccountsTest, PagesOfUsageHaveEachRowOnce) {
-  const std::vector<std::string> models = {"large", "middle", "middle/2"};
-  for (const std::string& model : models) {
-    ASSERT_TRUE(Tenant().Generate(Ask("Hello", model)).ok()) << model;
-  }
-  std::vector<std::string> listed;
-  EXPECT_TRUE(Eventually([&] {
-    listed.clear();
-    v1::ListUsageRequest request;
-    request.set_page_size(1);
-    do {
-      const auto page = Tenant().ListUsage(request);
-      if (!page.ok()) return false;
-      for (const v1::UsageRow& row : page->rows()) listed.push_back(row.model());
-      request.set_page_token(page->next_page_token());
-    } while (!request.page_token().empty());
-    return listed.size() >= models.size();
-  }));
-  EXPECT_EQ(listed, models);  // unless midnight passed meanwhile
-  const CommandEnd csv = Pingti({"usage", "--csv"});
-  EXPECT_EQ(std::count(csv.output.begin(), csv.output.end(), '\n'), 4) << csv.output;
 }
 
 TEST_F(NoLedgerTest, SaysHowToSwitchItOn) {

@@ -1,28 +1,22 @@
-"""scripts/import_prices.py: exact numbers, a golden file, and that the server takes the output.
+"""`pingti prices import`: exit codes and output, and that the server takes it.
 
-Environment: PINGTI_SOURCE, the repository; PINGTI_BUILD, the build tree with bin/pingti-server.
+What becomes of each entry is tested in tests/unit/command/price_import_test.cc with the same files.
+
+Environment: PINGTI_SOURCE, the repository; PINGTI_BUILD, the build tree with bin/.
 """
 
-import contextlib
-import importlib.util
-import io
 import os
 import pathlib
-import random
 import subprocess
 import tempfile
 import unittest
-from decimal import Decimal
-from fractions import Fraction
 
-SOURCE = pathlib.Path(os.environ["PINGTI_SOURCE"])
-SERVER = pathlib.Path(os.environ["PINGTI_BUILD"]) / "bin" / "pingti-server"
-HERE = SOURCE / "tests" / "integration" / "prices"
+BIN = pathlib.Path(os.environ["PINGTI_BUILD"]) / "bin"
+HERE = pathlib.Path(os.environ["PINGTI_SOURCE"]) / "tests" / "integration" / "prices"
 SAMPLE = HERE / "sample.json"
-
-_spec = importlib.util.spec_from_file_location("import_prices", SOURCE / "scripts/import_prices.py")
-import_prices = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(import_prices)
+GOLDEN = (HERE / "sample.golden.yaml").read_text(encoding="utf-8")
+DATE = ("--date", "2024-11-20")
+TAKEN = ("gpt-4o", "gpt-3.5-turbo-0125", "deepseek/deepseek-chat", "finest", *DATE)
 
 PROVIDERS = """
 providers:
@@ -34,86 +28,59 @@ billing:
 """
 
 
-def run(*arguments):
-    """Exit code, output and errors of the script."""
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        try:
-            code = import_prices.main([str(SAMPLE), *arguments])
-        except SystemExit as stop:  # of argparse
-            code = stop.code
-    return code, out.getvalue(), err.getvalue()
+def run(*arguments, file=SAMPLE, text=None):
+    """Exit code, output and errors of the command."""
+    done = subprocess.run([BIN / "pingti", "prices", "import", str(file), *arguments], input=text,
+                          capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout, done.stderr
 
 
 def check_config(text):
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "pingti.yaml"
         path.write_text(text, encoding="utf-8")
-        return subprocess.run([SERVER, "--check-config", path], capture_output=True, text=True,
-                              check=False)
+        return subprocess.run([BIN / "pingti-server", "--check-config", path], capture_output=True,
+                              text=True, check=False)
 
 
 class ImportPricesTest(unittest.TestCase):
-    def test_golden(self):
-        code, out, err = run("gpt-4o", "gpt-3.5-turbo-0125", "deepseek/deepseek-chat", "finest",
-                             "--date", "2024-11-20")
-        self.assertEqual((code, err), (0, ""))
-        self.assertEqual(out, (HERE / "sample.golden.yaml").read_text(encoding="utf-8"))
+    def test_golden_from_a_file_and_from_standard_input(self):
+        self.assertEqual(run(*TAKEN), (0, GOLDEN, ""))
+        sample = SAMPLE.read_text(encoding="utf-8")
+        self.assertEqual(run(*TAKEN, file="-", text=sample), (0, GOLDEN, ""))
 
     def test_the_server_takes_the_golden_file(self):
-        golden = (HERE / "sample.golden.yaml").read_text(encoding="utf-8")
-        checked = check_config(PROVIDERS + golden)
+        checked = check_config(PROVIDERS + GOLDEN)
         self.assertEqual(checked.returncode, 0, checked.stderr)
         # That it looks at the prices: one of them changed is refused by name.
-        broken = check_config(PROVIDERS + golden.replace("input: 2.5,", "input: 2.5000001,"))
+        broken = check_config(PROVIDERS + GOLDEN.replace("input: 2.5,", "input: 2.5000001,"))
         self.assertNotEqual(broken.returncode, 0)
         self.assertIn("models[0].prices[0].input", broken.stderr)
 
-    def test_all_chat_models_of_a_provider(self):
-        code, out, _ = run("--provider", "openai", "--date", "2024-11-20", "--as", "ours")
-        self.assertEqual(code, 0)
-        self.assertEqual(out.count("  - name:"), 2)
-        self.assertEqual(out.count("provider: ours"), 2)
-        self.assertNotIn("embedding", out)
+    def test_the_server_takes_any_source(self):
+        code, out, err = run(*TAKEN, "--source", 'a "page" \\ of ${HOME} and $x: 价格 # 1')
+        self.assertEqual((code, err), (0, ""))
+        checked = check_config(PROVIDERS + out)
+        self.assertEqual(checked.returncode, 0, checked.stderr)
 
-    def test_the_same_model_under_two_names_is_one(self):
-        code, out, _ = run("--provider", "deepseek", "--date", "2024-11-20")
-        self.assertEqual(code, 0)
-        self.assertEqual(out.count("  - name:"), 1)
+    def test_each_mistake_is_named_and_nothing_written(self):
+        with tempfile.TemporaryDirectory() as folder:
+            output = pathlib.Path(folder) / "out.yaml"
+            code, out, err = run("--provider", "odd", *DATE, "--output", str(output))
+            self.assertEqual((code, out), (2, ""))
+            self.assertEqual(list(pathlib.Path(folder).iterdir()), [])
+            self.assertEqual(err.count("\n"), 6, err)
+            for part in ("too-fine: input_cost_per_token",
+                         "no-output: it has no output_cost_per_token",
+                         "endless: it has no max_input_tokens", "refund: input_cost_per_token is",
+                         "dear: input_cost_per_token is", "cheap: input_cost_per_token is"):
+                self.assertIn(f"{SAMPLE}: {part}", err)
+            self.assertEqual(run(*TAKEN, "--output", str(output)), (0, "", ""))
+            self.assertEqual(output.read_text(encoding="utf-8"), GOLDEN)
 
-    def test_each_mistake_is_named_and_nothing_printed(self):
-        code, out, err = run("--provider", "odd", "--date", "2024-11-20")
-        self.assertEqual((code, out), (1, ""))
-        for part in ("too-fine: input_cost_per_token", "no-output: it has no output_cost_per_token",
-                     "endless: it has no max_input_tokens", "refund: input_cost_per_token is",
-                     "dear: input_cost_per_token is", "cheap: input_cost_per_token is"):
-            self.assertIn(part, err)
-        self.assertEqual(err.count("\n"), 6, err)
-
-    def test_a_price_in_quotes_or_a_model_that_is_not_there(self):
-        self.assertIn("'1e-06', which is no number", run("quoted", "--date", "2024-11-20")[2])
-        code, out, err = run("gpt-4o", "gpt-4x", "--date", "2024-11-20")
-        self.assertEqual((code, out), (1, ""))
-        self.assertIn("there is no model gpt-4x", err)
-        self.assertIn("mode is 'embedding'",
-                      run("text-embedding-3-small", "--date", "2024-11-20")[2])
+    def test_wrong_usage(self):
         self.assertEqual(run("gpt-4o", "--date", "June")[0], 2)
-
-    def test_numbers_are_exact(self):
-        chance = random.Random(20240611)
-        for _ in range(20_000):
-            digits = chance.randrange(10**chance.randrange(1, 12))
-            exponent = chance.randrange(-20, 1)
-            text = f"{digits}e{exponent}"
-            exact = Fraction(digits) * Fraction(10)**exponent * 10**12
-            fits = exact.denominator == 1 and exact <= 10**12
-            try:
-                pico = import_prices.pico_of(Decimal(text), "x")
-                self.assertTrue(fits, text)
-                self.assertEqual(pico, exact, text)
-                self.assertEqual(Fraction(import_prices.per_million(pico)) * 10**6, exact, text)
-            except import_prices.Refused:
-                self.assertFalse(fits, text)
+        self.assertEqual(run(*DATE)[0], 2)
 
 
 if __name__ == "__main__":

@@ -231,6 +231,8 @@ TEST(ValidateTest, RefusesBadLabels) {
   }
   request.labels = {{"team", std::string(129, 'v')}};
   EXPECT_EQ(Path(request), "spec.labels[team]");
+  request.labels = {{"team", std::string("a\0b", 3)}};
+  EXPECT_EQ(Path(request), "spec.labels[team]");
   request.labels.clear();
   for (int i = 0; i < 17; ++i) request.labels[absl::StrCat("l", i)] = "v";
   EXPECT_EQ(Path(request), "spec.labels");

@@ -70,6 +70,30 @@ TEST_F(AccountsLineTest, DaysAndMonthsAreUtc) {
   }
 }
 
+TEST_F(AccountsLineTest, UsageByWhatIsAskedFor) {
+  const auto plain = Parse({"usage"});
+  ASSERT_TRUE(plain) << err_;
+  EXPECT_TRUE(plain->by.empty());
+  const auto line = Parse({"usage", "--by", "model,label,day", "--label", "team", "-m", "gpt-4o",
+                           "--key-id", "k1", "--with-label", "stage=a=b", "--with-label", "x="});
+  ASSERT_TRUE(line) << err_;
+  EXPECT_EQ(line->by,
+            (std::vector<v1::UsageDimension>{v1::USAGE_DIMENSION_MODEL, v1::USAGE_DIMENSION_LABEL,
+                                             v1::USAGE_DIMENSION_DAY}));
+  EXPECT_EQ(line->label, "team");
+  EXPECT_EQ(line->model, "gpt-4o");
+  EXPECT_EQ(line->key_id, "k1");
+  EXPECT_EQ(line->labels, (std::map<std::string, std::string>{{"stage", "a=b"}, {"x", ""}}));
+  EXPECT_FALSE(Parse({"usage", "--by", "week"}));
+  EXPECT_FALSE(Parse({"usage", "--by", "day,day"}));
+  EXPECT_NE(err_.find("--by: 'day' is there twice"), std::string::npos) << err_;
+  EXPECT_FALSE(Parse({"usage", "--by", "label"}));
+  EXPECT_NE(err_.find("--label"), std::string::npos) << err_;
+  EXPECT_FALSE(Parse({"usage", "--with-label", "team"}));
+  EXPECT_FALSE(Parse({"usage", "--with-label", "=x"}));
+  EXPECT_FALSE(Parse({"usage", "--with-label", "a=1", "--with-label", "a=2"}));
+}
+
 TEST_F(AccountsLineTest, KindsHaveTheNamesOfTheLedger) {
   const auto list = Parse({"ledger", "list", "--kind", "top-up", "--limit", "0", "--json"});
   ASSERT_TRUE(list) << err_;

@@ -81,18 +81,47 @@ TEST(CsvTest, QuotesAndDefusesFormulas) {
   EXPECT_EQ(CsvText("a=1"), "a=1");
 }
 
+const UsageColumns kUsual = {v1::USAGE_DIMENSION_DAY, v1::USAGE_DIMENSION_KEY,
+                             v1::USAGE_DIMENSION_MODEL};
+
 TEST(UsageTableTest, AlignsChineseNamesAndSums) {
   EXPECT_EQ(
-      UsageTable({Row("2024-06-01", "通义千问", kUnit / 4), Row("2024-06-02", "yi", 1)}, false,
+      UsageTable({Row("2024-06-01", "通义千问", kUnit / 4), Row("2024-06-02", "yi", 1)}, kUsual, "",
                  false),
       "DAY         KEY  MODEL     CALLS   INPUT  CACHED  OUTPUT  CHARGED CNY  WOULD HAVE COST\n"
       "2024-06-01  k1   通义千问  1,200  30,000   1,000       7  0.250000000      0.750000000\n"
       "2024-06-02  k1   yi        1,200  30,000   1,000       7  0.000000001      0.000000003\n"
       "sum                        2,400  60,000   2,000      14  0.250000001      0.750000003\n");
-  EXPECT_THAT(UsageTable({Row("2024-06-01", "yi", 1)}, true, false), HasSubstr("acme"));
-  EXPECT_EQ(UsageTable({}, false, false), "no calls\n");
-  EXPECT_EQ(UsageCsv({Row("2024-06-01", "yi", 1)}),
+  EXPECT_EQ(UsageTable({}, kUsual, "", false), "no calls\n");
+}
+
+TEST(UsageTableTest, HasTheColumnsThatWereAskedForInTheirOrder) {
+  v1::UsageRow row = Row("", "yi", kUnit);
+  row.set_label_value("研发");
+  const UsageColumns columns = {v1::USAGE_DIMENSION_LABEL, v1::USAGE_DIMENSION_MODEL};
+  EXPECT_EQ(UsageTable({row}, columns, "team", false),
+            "LABEL team  MODEL  CALLS   INPUT  CACHED  OUTPUT  CHARGED CNY  WOULD HAVE COST\n"
+            "研发        yi     1,200  30,000   1,000       7         1.00             3.00\n"
+            "sum                1,200  30,000   1,000       7         1.00             3.00\n");
+  EXPECT_EQ(UsageCsvHead(columns).substr(0, 24), "label_value,model,calls,");
+  row.set_label_value("=1+1,\"x\"");
+  EXPECT_EQ(UsageCsv({row}, columns), "\"'=1+1,\"\"x\"\"\",yi,1200,30000,1000,7,1.00,3.00,CNY\n");
+}
+
+TEST(UsageTableTest, ColumnsAreTheDefaultWhereNoneAreAskedFor) {
+  AccountsLine line;
+  EXPECT_EQ(UsageColumnsOf(line, /*for_programs=*/false), kUsual);
+  EXPECT_EQ(UsageCsvHead(UsageColumnsOf(line, /*for_programs=*/true)),
+            "day,tenant,key_id,model,calls,input_tokens,cached_input_tokens,output_tokens,charged,"
+            "requested_model_would_have_cost,currency\n");
+  EXPECT_EQ(UsageCsv({Row("2024-06-01", "yi", 1)}, UsageColumnsOf(line, true)),
             "2024-06-01,acme,k1,yi,1200,30000,1000,7,0.000000001,0.000000003,CNY\n");
+  line.all_tenants = true;
+  EXPECT_EQ(UsageColumnsOf(line, false).at(1), v1::USAGE_DIMENSION_TENANT);
+  line.label = "team";
+  EXPECT_EQ(UsageColumnsOf(line, false).back(), v1::USAGE_DIMENSION_LABEL);
+  line.by = {v1::USAGE_DIMENSION_LABEL, v1::USAGE_DIMENSION_DAY};
+  EXPECT_EQ(UsageColumnsOf(line, false), line.by);
 }
 
 TEST(TransfersTableTest, SaysWhatMovedAndWhy) {

@@ -60,9 +60,11 @@ TEST(PricesTest, AreReadExactly) {
   all.output_pico = 1;
   all.request_nano = 123'456'789;
   all.source = "a page";
+  all.source_date = absl::CivilDay(2024, 2, 28);
   all.verified = true;
   EXPECT_THAT(GoodPrices("{since: 2024-02-29, currency: USD, input: 2.5, cached_input: 1.25, "
-                         "output: 0.000001, request: 0.123456789, source: a page, verified: true}"),
+                         "output: 0.000001, request: 0.123456789, source: a page, "
+                         "source_date: 2024-02-28, verified: true}"),
               ElementsAre(all));
 }
 
@@ -82,6 +84,7 @@ TEST(PricesTest, WhatIsLeftOutHasItsDefault) {
   EXPECT_EQ(prices[0].cached_input_pico, 20'000'000);
   EXPECT_EQ(prices[0].request_nano, 0);
   EXPECT_EQ(prices[0].source, "");
+  EXPECT_EQ(prices[0].source_date, std::nullopt);
   EXPECT_FALSE(prices[0].verified);
   const Config bare =
       Good(std::string(kProvider) + "models: [{name: m, provider: p, context_tokens: 10}]\n");
