@@ -4,6 +4,8 @@
 #include <charconv>
 #include <iterator>
 
+#include "client/command/key_terms.h"
+
 namespace pingti::command {
 namespace {
 
@@ -41,6 +43,12 @@ void TenantsParser::AddKeys(CLI::App& app) {
   create->add_option("--model", line_.models, "Only for this model or alias; repeatable")
       ->allow_extra_args(false)
       ->type_name("NAME");
+  create
+      ->add_option("--limit", limits_,
+                   "Limit of its own: requests_per_minute=60, or with a burst =60:10; also "
+                   "tokens_per_minute, requests_per_day, tokens_per_day, calls_at_once; repeatable")
+      ->allow_extra_args(false)
+      ->type_name("NAME=N");
   create->add_option("--lifetime", time_, "It ends after this time: 90d, 12h; default: never")
       ->type_name("TIME");
   CLI::App* rotate = AddOfTenant(*key, TenantsVerb::kRotateKey, "rotate",
@@ -82,6 +90,16 @@ std::string TenantsParser::Finish(TenantsLine* line) {
     const auto seconds = ParseLifetime(time_);
     if (!seconds) return "'" + time_ + "' is no time; write for example 90d, 12h or 30m";
     line_.seconds = *seconds;
+  }
+  for (const std::string& text : limits_) {
+    const auto limit = ParseKeyLimit(text);
+    if (!limit) {
+      return "'" + text +
+             "' is no limit; write for example requests_per_minute=60, "
+             "tokens_per_day=1000000:50000 "
+             "or calls_at_once=2";
+    }
+    line_.limits.push_back(*limit);
   }
   *line = line_;
   return "";

@@ -9,6 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "pingti/v1/accounts_service.pb.h"
+
 namespace CLI {
 class App;
 }
@@ -37,6 +39,7 @@ struct TenantsLine {
   std::string key_id;
   std::string name;
   std::vector<std::string> models;
+  std::vector<v1::KeyLimit> limits;
   std::int64_t seconds = 0;  // lifetime or overlap; 0: none
   bool json = false;
 };
@@ -60,6 +63,7 @@ class TenantsParser {
   CLI::App* commands_[10] = {};
   TenantsLine line_;
   std::string time_;
+  std::vector<std::string> limits_;
 };
 
 // `90d`, `12h`, `30m`, `45s`, from 1 second to ten years; in seconds. Nothing: it is none.

@@ -73,6 +73,7 @@ StoreVerdict TenantStore::RotateKey(const std::string& id, absl::Time until, Sto
   if (!HasRoomForKey(made->tenant, made->created_at)) return StoreVerdict::kTooMany;
   made->name = old->name;
   made->models = old->models;
+  made->limits = old->limits;
   // It lives as long as that one was meant to.
   made->expires_at = made->created_at + (old->expires_at - old->created_at);
   Insert(*made);
@@ -111,6 +112,9 @@ std::vector<StoredKey> TenantStore::ListKeys(const std::string& tenant, const st
     keys.push_back(row.Take());
     keys.back().sha256.clear();
   }
+  if (keys.empty()) return keys;
+  LimitsById limits = ReadLimits(database_.session(), tenant, keys.front().id, keys.back().id);
+  for (StoredKey& key : keys) key.limits = limits[key.id];
   return keys;
 }
 
@@ -121,7 +125,9 @@ std::optional<StoredKey> TenantStore::FindKey(const std::string& tenant, const s
       into(row.hex), into(row.models), into(row.created_at), into(row.expires_at),
       into(row.revoked_at), into(row.key.replaced_by), use(tenant, "tenant"), use(id, "id");
   if (!sql.got_data()) return std::nullopt;
-  return row.Take();
+  StoredKey key = row.Take();
+  key.limits = ReadLimits(sql, tenant, id, id)[id];
+  return key;
 }
 
 bool TenantStore::HasRoomForKey(const std::string& tenant, absl::Time now) {
@@ -145,11 +151,13 @@ void TenantStore::Insert(const StoredKey& key) {
                          "expires_at) VALUES (:id, :tenant, :name, :sha256, :models, :at, :ends)",
       use(key.id, "id"), use(key.tenant, "tenant"), use(key.name, "name"), use(hex, "sha256"),
       use(models, "models"), use(created_at, "at"), use(expires_at, has_end, "ends");
+  InsertLimits(database_.session(), key);
 }
 
 void TenantStore::AddKeys(absl::Time now, std::vector<config::Tenant>* tenants) {
   std::unordered_map<std::string, config::Tenant*> by_name;
   for (config::Tenant& tenant : *tenants) by_name.emplace(tenant.name, &tenant);
+  LimitsById limits = ReadLiveLimits(database_.session());
   const int64_t micros = absl::ToUnixMicros(now);
   config::KeyRecord key;
   std::string tenant, hex, models;
@@ -167,6 +175,7 @@ void TenantStore::AddKeys(absl::Time now, std::vector<config::Tenant>* tenants) 
     if (it == by_name.end()) continue;
     key.sha256 = absl::HexStringToBytes(hex);
     key.models = SplitModels(models);
+    key.limits = limits[key.public_id];
     key.expires_at = TimeOf(expires_at);
     it->second->keys.push_back(key);
   }

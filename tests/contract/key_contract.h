@@ -34,6 +34,7 @@ TEST_P(TenantContract, ARotatedKeyGoesOnForAWhile) {
   Create(kAcme);
   StoredKey old = KeyOf("old");
   old.models = {"gpt-4o"};
+  old.limits.requests_per_minute = config::Limit(60, 10);
   old.expires_at = now_ + absl::Hours(48);
   CreateKey(old);
   now_ += absl::Hours(24);
@@ -42,6 +43,7 @@ TEST_P(TenantContract, ARotatedKeyGoesOnForAWhile) {
   EXPECT_EQ(RotateKey("old", now_ + absl::Hours(2), &made), StoreVerdict::kDone);
   EXPECT_EQ(made.name, "of a test");
   EXPECT_EQ(made.models, old.models);
+  EXPECT_EQ(made.limits, old.limits);
   EXPECT_EQ(made.expires_at, now_ + absl::Hours(48));
   EXPECT_EQ(LiveKeys(now_ + absl::Hours(2) - absl::Microseconds(1)), (Ids{"new", "old"}));
   EXPECT_EQ(LiveKeys(now_ + absl::Hours(2)), Ids{"new"});
@@ -77,6 +79,28 @@ TEST_P(TenantContract, KeysAndTenantsArePaged) {
   EXPECT_EQ(keys[0].revoked_at, now_);
   EXPECT_EQ(keys[1].revoked_at, absl::InfiniteFuture());
   EXPECT_EQ(keys[1].sha256, "");
+}
+
+TEST_P(TenantContract, AKeyKeepsItsLimits) {
+  Create(kAcme);
+  StoredKey limited = KeyOf("one");
+  limited.limits.requests_per_minute = config::Limit(60, 10);
+  limited.limits.tokens_per_minute = 0;
+  limited.limits.requests_per_day = config::Limit(5, 0, /*shadow=*/true);
+  limited.limits.tokens_per_day = 10'000'000'000;
+  limited.limits.calls_at_once = 2;
+  EXPECT_EQ(CreateKey(limited), StoreVerdict::kDone);
+  EXPECT_EQ(CreateKey(limited), StoreVerdict::kDone);  // again, after a lost reply
+  CreateKey(KeyOf("two"));
+  const auto keys = Get<std::vector<StoredKey>>(
+      [&](TenantStore& store) { return store.ListKeys(kAcme, "", 10); });
+  ASSERT_EQ(keys.size(), 2u);
+  EXPECT_EQ(keys[0].limits, limited.limits);
+  EXPECT_EQ(keys[1].limits, config::ClassLimits());
+  const std::vector<config::Tenant> tenants = Snapshot(now_);
+  ASSERT_EQ(tenants.at(0).keys.size(), 2u);
+  EXPECT_EQ(tenants[0].keys[0].limits, limited.limits);
+  EXPECT_EQ(tenants[0].keys[1].limits, config::ClassLimits());
 }
 
 TEST_P(TenantContract, ATenantHasSoManyKeysAtOnce) {

@@ -235,6 +235,31 @@ TEST_F(TenantAdminTest, OnlyAnAdministratorMayAndMistakesAreNamed) {
   }
 }
 
+TEST_F(TenantAdminTest, AKeyHasLimitsOfItsOwn) {
+  Create("acme");
+  v1::CreateKeyRequest request = Of<v1::CreateKeyRequest>("acme");
+  request.set_name("batch");
+  v1::KeyLimit* limit = request.add_limits();
+  limit->set_limit(2);
+  const auto wrong = Admin().CreateKey(request);
+  ASSERT_FALSE(wrong.ok());
+  EXPECT_THAT(wrong.error().message, HasSubstr("limits[0].dimension"));
+  limit->set_dimension(v1::QUOTA_DIMENSION_REQUESTS_PER_DAY);
+  const auto made = Admin().CreateKey(request);
+  ASSERT_TRUE(made.ok()) << made.error().message;
+  EXPECT_EQ(made->key().limits(0).limit(), 2);
+  ASSERT_TRUE(SoonCalled(made->secret(), ""));
+  EXPECT_EQ(Called(made->secret()), "");
+  EXPECT_EQ(Called(made->secret()), "QUOTA_EXCEEDED");
+  const std::string other = CreateKey("acme").secret();
+  EXPECT_TRUE(SoonCalled(other, ""));
+  const std::string secret =
+      Run({"key", "create", "acme", "--name", "n", "--limit", "calls_at_once=0"});
+  EXPECT_TRUE(SoonCalled(secret, "QUOTA_EXCEEDED"));
+  EXPECT_THAT(Run({"key", "list", "acme"}), HasSubstr("requests_per_day=2"));
+  EXPECT_THAT(Run({"key", "list", "acme"}), HasSubstr("calls_at_once=0"));
+}
+
 TEST_F(TenantAdminTest, TheCommandsDoTheSame) {
   EXPECT_THAT(Run({"tenant", "create", "acme", "--tier", "Free"}), HasSubstr("active"));
   const std::string secret =

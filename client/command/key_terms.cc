@@ -1,0 +1,67 @@
+#include "client/command/key_terms.h"
+
+#include <array>
+#include <charconv>
+#include <cstddef>
+#include <cstdint>
+
+namespace pingti::command {
+namespace {
+
+// By the number of the dimension, as in the server's configuration.
+constexpr std::array<std::string_view, 6> kDimensions = {"",
+                                                         "requests_per_minute",
+                                                         "tokens_per_minute",
+                                                         "requests_per_day",
+                                                         "tokens_per_day",
+                                                         "calls_at_once"};
+static_assert(v1::QuotaDimension_ARRAYSIZE == kDimensions.size());
+
+std::optional<std::int64_t> ParseNumber(std::string_view text) {
+  std::int64_t number = 0;
+  const char* const end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, number);
+  if (error != std::errc() || stop != end || number < 0) return std::nullopt;
+  return number;
+}
+
+}  // namespace
+
+std::optional<v1::KeyLimit> ParseKeyLimit(std::string_view text) {
+  const std::size_t equals = text.find('=');
+  if (equals == std::string_view::npos) return std::nullopt;
+  v1::KeyLimit limit;
+  for (std::size_t i = 1; i < kDimensions.size(); ++i) {
+    if (kDimensions[i] == text.substr(0, equals)) {
+      limit.set_dimension(static_cast<v1::QuotaDimension>(i));
+    }
+  }
+  if (limit.dimension() == v1::QUOTA_DIMENSION_UNSPECIFIED) return std::nullopt;
+  std::string_view number = text.substr(equals + 1);
+  if (const std::size_t colon = number.find(':'); colon != std::string_view::npos) {
+    const auto burst = ParseNumber(number.substr(colon + 1));
+    if (!burst || *burst == 0) return std::nullopt;
+    limit.set_burst(*burst);
+    number = number.substr(0, colon);
+  }
+  const auto parsed = ParseNumber(number);
+  if (!parsed) return std::nullopt;
+  limit.set_limit(*parsed);
+  return limit;
+}
+
+std::string FormatKeyLimits(const v1::Key& key) {
+  std::string text;
+  for (const v1::KeyLimit& limit : key.limits()) {
+    if (!text.empty()) text += ", ";
+    const auto dimension = static_cast<std::size_t>(limit.dimension());
+    // A newer server may have more of them.
+    text += dimension < kDimensions.size() ? kDimensions[dimension] : "?";
+    text += "=" + std::to_string(limit.limit());
+    if (limit.burst() > 0) text += ":" + std::to_string(limit.burst());
+    if (limit.shadow()) text += " (shadow)";
+  }
+  return text;
+}
+
+}  // namespace pingti::command

@@ -1,0 +1,20 @@
+// What a person types and reads of an API key's limits.
+//
+// Thread-safety: pure functions.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "pingti/v1/accounts_service.pb.h"
+
+namespace pingti::command {
+
+// `requests_per_minute=60`, or `requests_per_minute=60:10` with a burst of 10. Nothing: it is none.
+std::optional<v1::KeyLimit> ParseKeyLimit(std::string_view text);
+
+// The same; several with a comma between. `(shadow)` behind one that is not enforced.
+std::string FormatKeyLimits(const v1::Key& key);
+
+}  // namespace pingti::command

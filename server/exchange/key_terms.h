@@ -1,0 +1,27 @@
+// What an administrator may give a new API key beside its models and its lifetime: checked before
+// it is kept.
+//
+// Thread-safety: values and pure functions.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "server/config/config.h"
+#include "server/config/limit_kinds.h"
+#include "server/model/failure.h"
+
+namespace pingti::exchange {
+
+// One of the limits that were asked for.
+struct KeyLimit {
+  const config::LimitKind* kind = nullptr;  // null: none that we know
+  config::Limit limit;
+};
+
+// Into `limits`. FIELD_INVALID: the kind is not known or given twice, a number is out of its range,
+// or a burst is more than its limit or is for calls at once. It names `limits[i]` and its part.
+std::optional<model::CallError> ReadKeyLimits(const std::vector<KeyLimit>& from,
+                                              config::ClassLimits* limits);
+
+}  // namespace pingti::exchange
