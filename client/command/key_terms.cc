@@ -17,6 +17,9 @@ constexpr std::array<std::string_view, 6> kDimensions = {"",
                                                          "calls_at_once"};
 static_assert(v1::QuotaDimension_ARRAYSIZE == kDimensions.size());
 
+constexpr std::array<std::string_view, 3> kRights = {"", "complete", "read_account"};
+static_assert(v1::KeyRight_ARRAYSIZE == kRights.size());
+
 std::optional<std::int64_t> ParseNumber(std::string_view text) {
   std::int64_t number = 0;
   const char* const end = text.data() + text.size();
@@ -48,6 +51,23 @@ std::optional<v1::KeyLimit> ParseKeyLimit(std::string_view text) {
   if (!parsed) return std::nullopt;
   limit.set_limit(*parsed);
   return limit;
+}
+
+std::optional<v1::KeyRight> ParseKeyRight(std::string_view text) {
+  for (std::size_t i = 1; i < kRights.size(); ++i) {
+    if (kRights[i] == text) return static_cast<v1::KeyRight>(i);
+  }
+  return std::nullopt;
+}
+
+std::string FormatKeyRights(const v1::Key& key) {
+  std::string text;
+  for (const int right : key.rights()) {
+    if (!text.empty()) text += ", ";
+    const auto index = static_cast<std::size_t>(right);
+    text += index < kRights.size() ? kRights[index] : "?";
+  }
+  return text;
 }
 
 std::string FormatKeyLimits(const v1::Key& key) {

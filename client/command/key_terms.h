@@ -1,4 +1,4 @@
-// What a person types and reads of an API key's limits.
+// What a person types and reads of an API key's limits and rights.
 //
 // Thread-safety: pure functions.
 #pragma once
@@ -14,7 +14,13 @@ namespace pingti::command {
 // `requests_per_minute=60`, or `requests_per_minute=60:10` with a burst of 10. Nothing: it is none.
 std::optional<v1::KeyLimit> ParseKeyLimit(std::string_view text);
 
-// The same; several with a comma between. `(shadow)` behind one that is not enforced.
+// `complete` or `read_account`. Nothing: it is none.
+std::optional<v1::KeyRight> ParseKeyRight(std::string_view text);
+
+std::string FormatKeyRights(const v1::Key& key);
+
+// As ParseKeyLimit() reads them; several with a comma between. `(shadow)` behind one that is not
+// enforced.
 std::string FormatKeyLimits(const v1::Key& key);
 
 }  // namespace pingti::command

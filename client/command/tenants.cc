@@ -150,6 +150,7 @@ class Run {
     request.set_name(line_.name);
     for (const std::string& model : line_.models) request.add_models(model);
     for (const v1::KeyLimit& limit : line_.limits) *request.add_limits() = limit;
+    for (const v1::KeyRight right : line_.rights) request.add_rights(right);
     if (line_.seconds > 0) request.mutable_lifetime()->set_seconds(line_.seconds);
     return ShowMade(session_.client.CreateKey(request, options_));
   }
@@ -208,6 +209,7 @@ std::string KeysTable(const std::vector<v1::Key>& keys, bool color) {
     rows.push_back({{key.id()},
                     {key.name()},
                     {Joined(key.models())},
+                    {FormatKeyRights(key)},
                     {FormatKeyLimits(key)},
                     {FormatTime(key.create_time())},
                     {key.has_expire_time() ? FormatTime(key.expire_time()) : "never"},
@@ -217,6 +219,7 @@ std::string KeysTable(const std::vector<v1::Key>& keys, bool color) {
   return RenderTable({{"ID"},
                       {"NAME"},
                       {"MODELS"},
+                      {"RIGHTS"},
                       {"LIMITS"},
                       {"SINCE (UTC)"},
                       {"EXPIRES"},

@@ -40,6 +40,7 @@ struct TenantsLine {
   std::string name;
   std::vector<std::string> models;
   std::vector<v1::KeyLimit> limits;
+  std::vector<v1::KeyRight> rights;
   std::int64_t seconds = 0;  // lifetime or overlap; 0: none
   bool json = false;
 };
@@ -59,11 +60,15 @@ class TenantsParser {
   CLI::App* Add(CLI::App& group, TenantsVerb verb, const char* name, const char* help);
   CLI::App* AddOfTenant(CLI::App& group, TenantsVerb verb, const char* name, const char* help);
   void AddKeys(CLI::App& app);
+  void AddKeyTerms(CLI::App& create);
+  // What is wrong with the terms of a new key; empty: nothing.
+  std::string FinishKeyTerms();
 
   CLI::App* commands_[10] = {};
   TenantsLine line_;
   std::string time_;
   std::vector<std::string> limits_;
+  std::vector<std::string> rights_;
 };
 
 // `90d`, `12h`, `30m`, `45s`, from 1 second to ten years; in seconds. Nothing: it is none.

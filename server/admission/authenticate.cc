@@ -54,7 +54,16 @@ std::variant<tenancy::Identity, model::CallError> Authenticate(
         "the API key is an administrator's: it manages accounts (pingti.v1.Accounts) and "
         "nothing else");
   }
-  return tenancy::Identity{found.index, found.key_id, found.key_models};
+  return found.identity();
+}
+
+std::optional<model::CallError> CheckRight(const tenancy::Identity& who, config::KeyRight right) {
+  if (who.rights.Has(right)) return std::nullopt;
+  const std::string_view name = config::kKeyRightNames[static_cast<size_t>(right)];
+  auto error = model::Refuse(model::ErrorReason::kRightMissing,
+                             base::StrCat("API key ", who.key_id, " has no right to ", name));
+  error.metadata["right"] = std::string(name);
+  return error;
 }
 
 std::optional<model::CallError> CheckModelAllowed(const config::Config& config,

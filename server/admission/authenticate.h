@@ -25,6 +25,9 @@ std::variant<tenancy::Identity, model::CallError> Authenticate(
     std::string_view authorization, const tenancy::TenantDirectory& directory,
     const config::Config& config, absl::Time now);
 
+// RIGHT_MISSING where the key may not be used for that.
+std::optional<model::CallError> CheckRight(const tenancy::Identity& who, config::KeyRight right);
+
 // MODEL_NOT_ALLOWED where the tenant, or the key, may not use `model` (the name that was asked
 // for).
 std::optional<model::CallError> CheckModelAllowed(const config::Config& config,

@@ -16,6 +16,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/time/time.h"
+#include "server/config/key_terms.h"
 #include "server/config/prices.h"
 #include "server/config/secret.h"
 #include "server/config/targets.h"
@@ -130,6 +131,8 @@ struct KeyRecord {
   ClassLimits limits{};
   // That calls with it may name; empty: those of its tenant.
   std::vector<std::string> models{};
+  // `rights:` what it may be used for.
+  KeyRights rights{};
   // From then on it is no key any more. Files have none.
   absl::Time expires_at = absl::InfiniteFuture();
 };

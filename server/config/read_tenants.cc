@@ -21,6 +21,23 @@ std::string CheckKeyRecord(std::string_view text) {
          "digits>, the public id being 4 to 32 of a-z and 0-9";
 }
 
+std::string CheckRight(std::string_view text) {
+  if (FindKeyRight(text)) return "";
+  return "is no right; write complete or read_account";
+}
+
+void ReadRights(Fields& fields, KeyRights* rights) {
+  std::vector<std::string> names;
+  const YamlEntry* list = fields.Get("rights");
+  if (list == nullptr) return;
+  fields.Texts("rights", &names, CheckRight);
+  if (list->value.kind == YamlNode::Kind::kList && list->value.items.empty()) {
+    fields.Error("rights", "is empty; write what the key may do, or leave it out for everything");
+  }
+  *rights = KeyRights::None();
+  for (const std::string& name : names) rights->Add(*FindKeyRight(name));
+}
+
 struct ReadRecord {
   KeyRecord record;
   std::string path;
@@ -57,11 +74,14 @@ void ReadKey(const YamlNode& node, const std::string& path, Context& context, Dr
   }
   std::vector<std::string> models;
   fields.Texts("models", &models, CheckModelName);
+  KeyRights rights;
+  ReadRights(fields, &rights);
   std::optional<ReadRecord> read = ReadKeyRecord(
       node, fields, base::StrCat("API key ", path, " of tenant ", tenant->tenant.name), draft);
   if (read) {
     read->record.limits = limits;
     read->record.models = std::move(models);
+    read->record.rights = rights;
     tenant->tenant.keys.push_back(std::move(read->record));
     tenant->record_paths.push_back(std::move(read->path));
     tenant->record_places.push_back(read->place);

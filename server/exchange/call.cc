@@ -105,6 +105,9 @@ std::optional<model::CallError> Call::Admit(const std::string& chosen_id) {
   auto who = admission::Authenticate(input_.authorization, runtime.directory(), config, began_);
   if (auto* refused = std::get_if<model::CallError>(&who)) return std::move(*refused);
   identity_ = std::get<tenancy::Identity>(who);
+  if (auto refused = admission::CheckRight(*identity_, config::KeyRight::kComplete)) {
+    return refused;
+  }
   admission::TenantLoad& load = view_->load(identity_->tenant);
   if (!worker_.gate().Admit(load)) return admission::OverloadedError();
   tenant_load_ = &load;

@@ -61,4 +61,24 @@ Error ReadKeyLimits(const std::vector<KeyLimit>& from, config::ClassLimits* limi
   return std::nullopt;
 }
 
+Error ReadKeyRights(const std::vector<std::optional<config::KeyRight>>& from,
+                    config::KeyRights* rights) {
+  *rights = from.empty() ? config::KeyRights() : config::KeyRights::None();
+  for (size_t i = 0; i < from.size(); ++i) {
+    if (from[i] && !rights->Has(*from[i])) {
+      rights->Add(*from[i]);
+      continue;
+    }
+    return model::InvalidField(
+        base::StrCat("rights[", i, "]"),
+        from[i] ? "is there twice; leave one of them"
+                : base::StrCat("is none that there is; write one of ",
+                               absl::StrJoin(config::kKeyRightNames, ", ",
+                                             [](std::string* out, std::string_view name) {
+                                               base::StrAppend(out, name);
+                                             })));
+  }
+  return std::nullopt;
+}
+
 }  // namespace pingti::exchange

@@ -24,4 +24,8 @@ struct KeyLimit {
 std::optional<model::CallError> ReadKeyLimits(const std::vector<KeyLimit>& from,
                                               config::ClassLimits* limits);
 
+// Into `rights`; an empty list is all of them. FIELD_INVALID: one is not known or given twice.
+std::optional<model::CallError> ReadKeyRights(
+    const std::vector<std::optional<config::KeyRight>>& from, config::KeyRights* rights);
+
 }  // namespace pingti::exchange

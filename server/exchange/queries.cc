@@ -74,15 +74,24 @@ std::variant<tenancy::Identity, model::CallError> Identify(const View& view,
 
 std::variant<tenancy::KeyOwner, model::CallError> IdentifyOwner(const View& view,
                                                                 std::string_view authorization,
-                                                                absl::Time now, bool for_admins) {
-  const tenancy::TenantDirectory& directory = view.runtime().directory();
-  if (for_admins) {
-    return admission::AuthenticateOwner(authorization, directory, view.config(), now);
+                                                                absl::Time now,
+                                                                const Permission& permission) {
+  tenancy::KeyOwner owner;
+  if (permission.for_admins) {
+    auto found =
+        admission::AuthenticateOwner(authorization, view.runtime().directory(), view.config(), now);
+    if (auto* error = std::get_if<model::CallError>(&found)) return std::move(*error);
+    owner = std::get<tenancy::KeyOwner>(found);
+  } else {
+    auto found = Identify(view, authorization, now);
+    if (auto* error = std::get_if<model::CallError>(&found)) return std::move(*error);
+    owner = tenancy::KeyOwner::Of(std::get<tenancy::Identity>(found));
   }
-  auto who = Identify(view, authorization, now);
-  if (auto* error = std::get_if<model::CallError>(&who)) return std::move(*error);
-  const auto& identity = std::get<tenancy::Identity>(who);
-  return tenancy::KeyOwner{false, identity.tenant, identity.key_id, identity.key_models};
+  if (owner.is_admin || !permission.right) return owner;
+  if (auto refused = admission::CheckRight(owner.identity(), *permission.right)) {
+    return *std::move(refused);
+  }
+  return owner;
 }
 
 std::optional<model::CallError> CheckPreferredProvider(const model::CompletionRequest& request,

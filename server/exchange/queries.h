@@ -26,10 +26,17 @@ std::variant<tenancy::Identity, model::CallError> Identify(const View& view,
                                                            std::string_view authorization,
                                                            absl::Time now);
 
-// The same where `for_admins`, of administrators' keys, too.
+// Who may ask for a method.
+struct Permission {
+  bool for_admins = false;                  // administrators, too
+  std::optional<config::KeyRight> right{};  // that a tenant's key needs
+};
+
+// The same, of administrators' keys, too, where they may ask. RIGHT_MISSING.
 std::variant<tenancy::KeyOwner, model::CallError> IdentifyOwner(const View& view,
                                                                 std::string_view authorization,
-                                                                absl::Time now, bool for_admins);
+                                                                absl::Time now,
+                                                                const Permission& permission);
 
 // FIELD_INVALID where the caller prefers a provider that does not serve `route`.
 std::optional<model::CallError> CheckPreferredProvider(const model::CompletionRequest& request,

@@ -98,6 +98,7 @@ constexpr ReasonRow kReasons[kErrorReasonCount] = {
     {"KEY_UNKNOWN", absl::StatusCode::kNotFound},
     {"KEY_ENDED", absl::StatusCode::kFailedPrecondition},
     {"TOO_MANY", absl::StatusCode::kFailedPrecondition},
+    {"RIGHT_MISSING", absl::StatusCode::kPermissionDenied},
 };
 
 }  // namespace

@@ -35,6 +35,16 @@ exchange::KeyLimit ReadLimit(const v1::KeyLimit& from) {
   return read;
 }
 
+v1::KeyRight Written(config::KeyRight right) {
+  return right == config::KeyRight::kComplete ? v1::KEY_RIGHT_COMPLETE : v1::KEY_RIGHT_READ_ACCOUNT;
+}
+
+std::optional<config::KeyRight> ReadRight(int from) {
+  if (from == v1::KEY_RIGHT_COMPLETE) return config::KeyRight::kComplete;
+  if (from == v1::KEY_RIGHT_READ_ACCOUNT) return config::KeyRight::kReadAccount;
+  return std::nullopt;
+}
+
 }  // namespace
 
 void WriteKey(const tenancy::StoredKey& from, v1::Key* to) {
@@ -51,6 +61,10 @@ void WriteKey(const tenancy::StoredKey& from, v1::Key* to) {
   }
   to->set_replaced_by(from.replaced_by);
   WriteLimits(from.limits, to);
+  for (const config::KeyRight right :
+       {config::KeyRight::kComplete, config::KeyRight::kReadAccount}) {
+    if (from.rights.Has(right)) to->add_rights(Written(right));
+  }
 }
 
 QueryError ReadKeyRequest(const v1::CreateKeyRequest& from, exchange::KeyRequest* to) {
@@ -58,6 +72,7 @@ QueryError ReadKeyRequest(const v1::CreateKeyRequest& from, exchange::KeyRequest
   to->name = from.name();
   to->models.assign(from.models().begin(), from.models().end());
   for (const v1::KeyLimit& limit : from.limits()) to->limits.push_back(ReadLimit(limit));
+  for (const int right : from.rights()) to->rights.push_back(ReadRight(right));
   if (!from.has_lifetime()) return std::nullopt;
   return ReadDuration("lifetime", from.lifetime(), &to->lifetime.emplace());
 }

@@ -22,20 +22,31 @@ absl::Time TimeOf(int64_t micros) {
   return micros == 0 ? absl::InfiniteFuture() : absl::FromUnixMicros(micros);
 }
 
-std::vector<std::string> SplitModels(const std::string& models) {
-  return absl::StrSplit(models, ' ', absl::SkipEmpty());
+std::vector<std::string> SplitNames(const std::string& names) {
+  return absl::StrSplit(names, ' ', absl::SkipEmpty());
+}
+
+config::KeyRights RightsOf(const std::string& names) {
+  config::KeyRights rights = config::KeyRights::None();
+  for (const std::string& name : SplitNames(names)) {
+    // One that we do not know gives nothing.
+    if (const auto right = config::FindKeyRight(name)) rights.Add(*right);
+  }
+  return rights;
 }
 
 constexpr char kSelect[] =
     "SELECT id, tenant, name, sha256, models, created_at, COALESCE(expires_at, 0), "
-    "COALESCE(revoked_at, 0), COALESCE(replaced_by, '') FROM api_keys WHERE tenant = :tenant AND ";
+    "COALESCE(revoked_at, 0), COALESCE(replaced_by, ''), rights FROM api_keys WHERE tenant = "
+    ":tenant AND ";
 
 // What a row of kSelect is read into.
 struct Row {
   StoredKey Take() const {
     StoredKey key = this->key;
     key.sha256 = absl::HexStringToBytes(hex);
-    key.models = SplitModels(models);
+    key.models = SplitNames(models);
+    key.rights = RightsOf(rights);
     key.created_at = absl::FromUnixMicros(created_at);
     key.expires_at = TimeOf(expires_at);
     key.revoked_at = TimeOf(revoked_at);
@@ -43,7 +54,7 @@ struct Row {
   }
 
   StoredKey key;
-  std::string hex, models;
+  std::string hex, models, rights;
   int64_t created_at = 0, expires_at = 0, revoked_at = 0;
 };
 
@@ -74,6 +85,7 @@ StoreVerdict TenantStore::RotateKey(const std::string& id, absl::Time until, Sto
   made->name = old->name;
   made->models = old->models;
   made->limits = old->limits;
+  made->rights = old->rights;
   // It lives as long as that one was meant to.
   made->expires_at = made->created_at + (old->expires_at - old->created_at);
   Insert(*made);
@@ -106,7 +118,7 @@ std::vector<StoredKey> TenantStore::ListKeys(const std::string& tenant, const st
       (database_.session().prepare << kSelect << "id > :after ORDER BY id LIMIT :max",
        into(row.key.id), into(row.key.tenant), into(row.key.name), into(row.hex), into(row.models),
        into(row.created_at), into(row.expires_at), into(row.revoked_at), into(row.key.replaced_by),
-       use(tenant, "tenant"), use(after, "after"), use(limit, "max"));
+       into(row.rights), use(tenant, "tenant"), use(after, "after"), use(limit, "max"));
   find.execute();
   while (find.fetch()) {
     keys.push_back(row.Take());
@@ -123,7 +135,8 @@ std::optional<StoredKey> TenantStore::FindKey(const std::string& tenant, const s
   soci::session& sql = database_.session();
   sql << kSelect << "id = :id", into(row.key.id), into(row.key.tenant), into(row.key.name),
       into(row.hex), into(row.models), into(row.created_at), into(row.expires_at),
-      into(row.revoked_at), into(row.key.replaced_by), use(tenant, "tenant"), use(id, "id");
+      into(row.revoked_at), into(row.key.replaced_by), into(row.rights), use(tenant, "tenant"),
+      use(id, "id");
   if (!sql.got_data()) return std::nullopt;
   StoredKey key = row.Take();
   key.limits = ReadLimits(sql, tenant, id, id)[id];
@@ -143,14 +156,17 @@ void TenantStore::Insert(const StoredKey& key) {
   const std::string hex =
       absl::BytesToHexString(absl::string_view(key.sha256.data(), key.sha256.size()));
   const std::string models = absl::StrJoin(key.models, " ");
+  const std::string rights = config::FormatKeyRights(key.rights);
   const int64_t created_at = absl::ToUnixMicros(key.created_at);
   const bool ends = key.expires_at < absl::InfiniteFuture();
   const int64_t expires_at = ends ? absl::ToUnixMicros(key.expires_at) : 0;
   soci::indicator has_end = ends ? soci::i_ok : soci::i_null;
   database_.session() << "INSERT INTO api_keys (id, tenant, name, sha256, models, created_at, "
-                         "expires_at) VALUES (:id, :tenant, :name, :sha256, :models, :at, :ends)",
+                         "expires_at, rights) VALUES (:id, :tenant, :name, :sha256, :models, :at, "
+                         ":ends, :rights)",
       use(key.id, "id"), use(key.tenant, "tenant"), use(key.name, "name"), use(hex, "sha256"),
-      use(models, "models"), use(created_at, "at"), use(expires_at, has_end, "ends");
+      use(models, "models"), use(created_at, "at"), use(expires_at, has_end, "ends"),
+      use(rights, "rights");
   InsertLimits(database_.session(), key);
 }
 
@@ -160,21 +176,22 @@ void TenantStore::AddKeys(absl::Time now, std::vector<config::Tenant>* tenants) 
   LimitsById limits = ReadLiveLimits(database_.session());
   const int64_t micros = absl::ToUnixMicros(now);
   config::KeyRecord key;
-  std::string tenant, hex, models;
+  std::string tenant, hex, models, rights;
   int64_t expires_at = 0;
-  soci::statement find =
-      (database_.session().prepare
-           << "SELECT tenant, id, sha256, models, COALESCE(expires_at, 0) FROM api_keys WHERE "
-              "revoked_at IS NULL AND (expires_at IS NULL OR expires_at > :now) "
-              "ORDER BY tenant, id",
-       into(tenant), into(key.public_id), into(hex), into(models), into(expires_at),
-       use(micros, "now"));
+  soci::statement find = (database_.session().prepare
+                              << "SELECT tenant, id, sha256, models, rights, COALESCE(expires_at, "
+                                 "0) FROM api_keys WHERE "
+                                 "revoked_at IS NULL AND (expires_at IS NULL OR expires_at > :now) "
+                                 "ORDER BY tenant, id",
+                          into(tenant), into(key.public_id), into(hex), into(models), into(rights),
+                          into(expires_at), use(micros, "now"));
   find.execute();
   while (find.fetch()) {
     const auto it = by_name.find(tenant);
     if (it == by_name.end()) continue;
     key.sha256 = absl::HexStringToBytes(hex);
-    key.models = SplitModels(models);
+    key.models = SplitNames(models);
+    key.rights = RightsOf(rights);
     key.limits = limits[key.public_id];
     key.expires_at = TimeOf(expires_at);
     it->second->keys.push_back(key);

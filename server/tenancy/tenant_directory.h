@@ -20,6 +20,7 @@ struct Identity {
   std::string_view key_id;  // public id of the key; lives as long as the directory
   // That calls with the key may name, as key_id; empty: those of the tenant.
   std::span<const std::string> key_models{};
+  config::KeyRights rights{};
 };
 
 // Whose key it is: a tenant's, or an administrator's.
@@ -28,6 +29,13 @@ struct KeyOwner {
   size_t index = 0;         // in Config::tenants, or in Config::admin_keys
   std::string_view key_id;  // as in Identity
   std::span<const std::string> key_models{};
+  config::KeyRights rights{};  // of a tenant's key
+
+  static KeyOwner Of(const Identity& who) {
+    return {false, who.tenant, who.key_id, who.key_models, who.rights};
+  }
+  // REQUIRES: it is a tenant's.
+  Identity identity() const { return {index, key_id, key_models, rights}; }
 };
 
 class TenantDirectory {
@@ -47,6 +55,7 @@ class TenantDirectory {
     size_t index = 0;
     absl::Time expires_at = absl::InfinitePast();
     std::vector<std::string> models{};
+    config::KeyRights rights{};
   };
   struct Hash {
     using is_transparent = void;

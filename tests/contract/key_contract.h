@@ -35,6 +35,7 @@ TEST_P(TenantContract, ARotatedKeyGoesOnForAWhile) {
   StoredKey old = KeyOf("old");
   old.models = {"gpt-4o"};
   old.limits.requests_per_minute = config::Limit(60, 10);
+  old.rights.complete = false;
   old.expires_at = now_ + absl::Hours(48);
   CreateKey(old);
   now_ += absl::Hours(24);
@@ -44,6 +45,7 @@ TEST_P(TenantContract, ARotatedKeyGoesOnForAWhile) {
   EXPECT_EQ(made.name, "of a test");
   EXPECT_EQ(made.models, old.models);
   EXPECT_EQ(made.limits, old.limits);
+  EXPECT_EQ(made.rights, old.rights);
   EXPECT_EQ(made.expires_at, now_ + absl::Hours(48));
   EXPECT_EQ(LiveKeys(now_ + absl::Hours(2) - absl::Microseconds(1)), (Ids{"new", "old"}));
   EXPECT_EQ(LiveKeys(now_ + absl::Hours(2)), Ids{"new"});
@@ -101,6 +103,27 @@ TEST_P(TenantContract, AKeyKeepsItsLimits) {
   ASSERT_EQ(tenants.at(0).keys.size(), 2u);
   EXPECT_EQ(tenants[0].keys[0].limits, limited.limits);
   EXPECT_EQ(tenants[0].keys[1].limits, config::ClassLimits());
+}
+
+TEST_P(TenantContract, AKeyKeepsItsRights) {
+  Create(kAcme);
+  CreateKey(KeyOf("all"));
+  StoredKey reader = KeyOf("reader");
+  reader.rights = {.complete = false, .read_account = true};
+  CreateKey(reader);
+  StoredKey writer = KeyOf("writer");
+  writer.rights = {.complete = true, .read_account = false};
+  CreateKey(writer);
+  const auto keys = Get<std::vector<StoredKey>>(
+      [&](TenantStore& store) { return store.ListKeys(kAcme, "", 10); });
+  const std::vector<config::Tenant> tenants = Snapshot(now_);
+  ASSERT_EQ(keys.size(), 3u);
+  ASSERT_EQ(tenants.at(0).keys.size(), 3u);
+  const config::KeyRights wanted[] = {{}, reader.rights, writer.rights};
+  for (size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(keys[i].rights, wanted[i]) << i;
+    EXPECT_EQ(tenants[0].keys[i].rights, wanted[i]) << i;
+  }
 }
 
 TEST_P(TenantContract, ATenantHasSoManyKeysAtOnce) {

@@ -260,6 +260,32 @@ TEST_F(TenantAdminTest, AKeyHasLimitsOfItsOwn) {
   EXPECT_THAT(Run({"key", "list", "acme"}), HasSubstr("calls_at_once=0"));
 }
 
+TEST_F(TenantAdminTest, AKeyDoesWhatItHasTheRightTo) {
+  Create("acme");
+  v1::CreateKeyRequest request = Of<v1::CreateKeyRequest>("acme");
+  request.set_name("accounting");
+  request.add_rights(v1::KEY_RIGHT_READ_ACCOUNT);
+  const auto reader = Admin().CreateKey(request);
+  ASSERT_TRUE(reader.ok()) << reader.error().message;
+  EXPECT_EQ(reader->key().rights_size(), 1);
+  ASSERT_TRUE(SoonCalled(reader->secret(), "RIGHT_MISSING"));
+  const auto refused = server_.Client(reader->secret()).Generate(Ask("Hello", "chat"));
+  EXPECT_EQ(refused.error().code, grpc::StatusCode::PERMISSION_DENIED);
+  const client::Client accounting = server_.Client(reader->secret());
+  EXPECT_EQ(Told(accounting.GetBalance({})), "");
+  EXPECT_EQ(Told(accounting.ListTransfers({})), "");
+  EXPECT_EQ(Told(accounting.ListUsage({})), "");
+  EXPECT_EQ(Told(accounting.GetQuota()), "");
+  EXPECT_EQ(Told(accounting.VerifyLedger()), "NOT_ADMIN");
+  const std::string writer = Run({"key", "create", "acme", "--name", "app", "--right", "complete"});
+  ASSERT_TRUE(SoonCalled(writer, ""));
+  const client::Client app = server_.Client(writer);
+  EXPECT_EQ(Told(app.GetBalance({})), "RIGHT_MISSING");
+  EXPECT_EQ(Told(app.ListTransfers({})), "RIGHT_MISSING");
+  EXPECT_EQ(Told(app.ListUsage({})), "RIGHT_MISSING");
+  EXPECT_THAT(Run({"key", "list", "acme"}), HasSubstr("read_account"));
+}
+
 TEST_F(TenantAdminTest, TheCommandsDoTheSame) {
   EXPECT_THAT(Run({"tenant", "create", "acme", "--tier", "Free"}), HasSubstr("active"));
   const std::string secret =

@@ -63,6 +63,20 @@ TEST_F(AuthenticateTest, AnythingElseIsInvalid) {
   }
 }
 
+TEST_F(AuthenticateTest, AKeyMayDoWhatItHasTheRightTo) {
+  config::Config config = MakeConfig();
+  config.tenants[0].keys[0].rights.complete = false;
+  const tenancy::TenantDirectory directory(config);
+  const auto who = Authenticate("Bearer pt_acme_s3cret", directory, config, kNow);
+  const auto& identity = std::get<tenancy::Identity>(who);
+  EXPECT_FALSE(CheckRight(identity, config::KeyRight::kReadAccount));
+  const auto refused = CheckRight(identity, config::KeyRight::kComplete);
+  ASSERT_TRUE(refused.has_value());
+  EXPECT_EQ(refused->reason, model::ErrorReason::kRightMissing);
+  EXPECT_EQ(refused->code(), absl::StatusCode::kPermissionDenied);
+  EXPECT_EQ(refused->metadata.at("right"), "complete");
+}
+
 TEST_F(AuthenticateTest, WrongSecretAndUnknownIdLookTheSame) {
   const auto wrong = Authenticate("Bearer pt_acme_wrong", directory_, config_, kNow);
   const auto unknown = Authenticate("Bearer pt_nobody_wrong", directory_, config_, kNow);

@@ -21,6 +21,15 @@ TEST(KeyTermsTest, LimitsAreReadAsTheyAreShown) {
   EXPECT_EQ(FormatKeyLimits(key), "calls_at_once=2 (shadow)");
 }
 
+TEST(KeyTermsTest, RightsAreReadAsTheyAreShown) {
+  v1::Key key;
+  key.add_rights(*ParseKeyRight("complete"));
+  key.add_rights(*ParseKeyRight("read_account"));
+  EXPECT_EQ(FormatKeyRights(key), "complete, read_account");
+  EXPECT_FALSE(ParseKeyRight(""));
+  EXPECT_FALSE(ParseKeyRight("Complete"));
+}
+
 TEST(KeyTermsTest, WhatIsNoLimitIsRefused) {
   for (const char* text :
        {"", "=", "requests_per_minute", "requests_per_minute=", "requests_per_minute=-1",

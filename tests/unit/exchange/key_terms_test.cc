@@ -54,5 +54,20 @@ TEST(KeyTermsTest, WhatIsWrongWithALimitIsNamed) {
                         "tokens_per_day, calls_at_once"));
 }
 
+TEST(KeyTermsTest, NoListOfRightsIsAllOfThem) {
+  config::KeyRights rights = config::KeyRights::None();
+  EXPECT_FALSE(ReadKeyRights({}, &rights));
+  EXPECT_EQ(rights, config::KeyRights());
+  EXPECT_FALSE(ReadKeyRights({config::KeyRight::kReadAccount}, &rights));
+  EXPECT_FALSE(rights.complete);
+  EXPECT_TRUE(rights.read_account);
+  const auto unknown = ReadKeyRights({config::KeyRight::kComplete, std::nullopt}, &rights);
+  EXPECT_EQ(unknown->fields.at(0).field, "rights[1]");
+  EXPECT_THAT(unknown->message, HasSubstr("complete, read_account"));
+  const auto twice =
+      ReadKeyRights({config::KeyRight::kComplete, config::KeyRight::kComplete}, &rights);
+  EXPECT_EQ(twice->fields.at(0).field, "rights[1]");
+}
+
 }  // namespace
 }  // namespace pingti::exchange

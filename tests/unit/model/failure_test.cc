@@ -65,6 +65,7 @@ TEST(ErrorReasonTest, HasTheCodeOfTheTableOfErrors) {
       {ErrorReason::kKeyUnknown, absl::StatusCode::kNotFound},
       {ErrorReason::kKeyEnded, absl::StatusCode::kFailedPrecondition},
       {ErrorReason::kTooMany, absl::StatusCode::kFailedPrecondition},
+      {ErrorReason::kRightMissing, absl::StatusCode::kPermissionDenied},
   };
   for (const auto& [reason, code] : table) {
     EXPECT_EQ(ErrorReasonCode(reason), code) << ErrorReasonName(reason);
