@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "client/command/format.h"
+
 namespace pingti::command {
 namespace {
 
@@ -16,6 +18,8 @@ constexpr std::array<std::string_view, 6> kDimensions = {"",
                                                          "tokens_per_day",
                                                          "calls_at_once"};
 static_assert(v1::QuotaDimension_ARRAYSIZE == kDimensions.size());
+
+constexpr int kNanoDigits = 9;
 
 constexpr std::array<std::string_view, 3> kRights = {"", "complete", "read_account"};
 static_assert(v1::KeyRight_ARRAYSIZE == kRights.size());
@@ -68,6 +72,25 @@ std::string FormatKeyRights(const v1::Key& key) {
     text += index < kRights.size() ? kRights[index] : "?";
   }
   return text;
+}
+
+std::optional<v1::KeyBudget> ParseKeyBudget(std::string_view text) {
+  const std::size_t slash = text.find('/');
+  if (slash == std::string_view::npos) return std::nullopt;
+  v1::KeyBudget budget;
+  if (text.substr(slash) == "/day") budget.set_period(v1::BUDGET_PERIOD_DAY);
+  if (text.substr(slash) == "/month") budget.set_period(v1::BUDGET_PERIOD_MONTH);
+  if (budget.period() == v1::BUDGET_PERIOD_UNSPECIFIED) return std::nullopt;
+  const auto nano = ParseUnits(text.substr(0, slash), kNanoDigits);
+  if (!nano || *nano <= 0) return std::nullopt;
+  budget.mutable_amount()->set_nano_units(*nano);
+  return budget;
+}
+
+std::string FormatKeyBudget(const v1::Key& key) {
+  if (!key.has_budget()) return "";
+  return FormatMoney(key.budget().amount()) +
+         (key.budget().period() == v1::BUDGET_PERIOD_DAY ? "/day" : "/month");
 }
 
 std::string FormatKeyLimits(const v1::Key& key) {

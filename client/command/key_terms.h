@@ -1,4 +1,4 @@
-// What a person types and reads of an API key's limits and rights.
+// What a person types and reads of an API key's limits, rights and budget.
 //
 // Thread-safety: pure functions.
 #pragma once
@@ -18,6 +18,12 @@ std::optional<v1::KeyLimit> ParseKeyLimit(std::string_view text);
 std::optional<v1::KeyRight> ParseKeyRight(std::string_view text);
 
 std::string FormatKeyRights(const v1::Key& key);
+
+// `50/day`, `12.5/month`: in the currency of the ledger. Nothing: it is none.
+std::optional<v1::KeyBudget> ParseKeyBudget(std::string_view text);
+
+// `50.00 CNY/day`; empty: it has none.
+std::string FormatKeyBudget(const v1::Key& key);
 
 // As ParseKeyLimit() reads them; several with a comma between. `(shadow)` behind one that is not
 // enforced.

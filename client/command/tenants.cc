@@ -151,6 +151,7 @@ class Run {
     for (const std::string& model : line_.models) request.add_models(model);
     for (const v1::KeyLimit& limit : line_.limits) *request.add_limits() = limit;
     for (const v1::KeyRight right : line_.rights) request.add_rights(right);
+    if (line_.budget) *request.mutable_budget() = *line_.budget;
     if (line_.seconds > 0) request.mutable_lifetime()->set_seconds(line_.seconds);
     return ShowMade(session_.client.CreateKey(request, options_));
   }
@@ -211,6 +212,7 @@ std::string KeysTable(const std::vector<v1::Key>& keys, bool color) {
                     {Joined(key.models())},
                     {FormatKeyRights(key)},
                     {FormatKeyLimits(key)},
+                    {FormatKeyBudget(key)},
                     {FormatTime(key.create_time())},
                     {key.has_expire_time() ? FormatTime(key.expire_time()) : "never"},
                     {key.has_revoke_time() ? FormatTime(key.revoke_time()) : "", Style::kRed},
@@ -221,6 +223,7 @@ std::string KeysTable(const std::vector<v1::Key>& keys, bool color) {
                       {"MODELS"},
                       {"RIGHTS"},
                       {"LIMITS"},
+                      {"BUDGET"},
                       {"SINCE (UTC)"},
                       {"EXPIRES"},
                       {"REVOKED"},

@@ -65,6 +65,10 @@ void TenantsParser::AddKeyTerms(CLI::App& create) {
   create.add_option("--lifetime", time_, "It ends after this time: 90d, 12h; default: never")
       ->type_name("TIME");
   create
+      .add_option("--budget", budget_,
+                  "What its calls may cost in a day or month (UTC): 50/day, 1000/month")
+      ->type_name("AMOUNT/PERIOD");
+  create
       .add_option("--right", rights_,
                   "What it may be used for: complete, read_account; repeatable; default: both")
       ->allow_extra_args(false)
@@ -115,6 +119,12 @@ std::string TenantsParser::FinishKeyTerms() {
              "or calls_at_once=2";
     }
     line_.limits.push_back(*limit);
+  }
+  if (!budget_.empty()) {
+    line_.budget = ParseKeyBudget(budget_);
+    if (!line_.budget) {
+      return "'" + budget_ + "' is no budget; write for example 50/day or 12.50/month";
+    }
   }
   for (const std::string& text : rights_) {
     const auto right = ParseKeyRight(text);

@@ -41,6 +41,7 @@ struct TenantsLine {
   std::vector<std::string> models;
   std::vector<v1::KeyLimit> limits;
   std::vector<v1::KeyRight> rights;
+  std::optional<v1::KeyBudget> budget;
   std::int64_t seconds = 0;  // lifetime or overlap; 0: none
   bool json = false;
 };
@@ -69,6 +70,7 @@ class TenantsParser {
   std::string time_;
   std::vector<std::string> limits_;
   std::vector<std::string> rights_;
+  std::string budget_;
 };
 
 // `90d`, `12h`, `30m`, `45s`, from 1 second to ten years; in seconds. Nothing: it is none.

@@ -133,6 +133,8 @@ struct KeyRecord {
   std::vector<std::string> models{};
   // `rights:` what it may be used for.
   KeyRights rights{};
+  // `budget:` of its calls in a day or a month. Takes a ledger.
+  std::optional<KeyBudget> budget{};
   // From then on it is no key any more. Files have none.
   absl::Time expires_at = absl::InfiniteFuture();
 };

@@ -34,9 +34,12 @@ std::string FormatKeyRights(const KeyRights& rights);
 
 enum class BudgetPeriod { kDay, kMonth };  // of the calendar, in UTC
 
+// Most of one, in nano-units.
+inline constexpr int64_t kKeyBudgetMax = 1'000'000'000'000'000'000;
+
 // `budget:` of a key: what its calls of one period may cost together, in `billing.currency`.
 struct KeyBudget {
-  int64_t nano = 0;  // from 1
+  int64_t nano = 0;  // 1 to kKeyBudgetMax
   BudgetPeriod period = BudgetPeriod::kDay;
   friend bool operator==(const KeyBudget&, const KeyBudget&) = default;
 };

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <utility>
 
+#include "server/base/money.h"
 #include "server/base/strings.h"
 #include "server/config/sections.h"
 #include "server/config/value.h"
@@ -12,6 +13,8 @@
 namespace pingti::config {
 
 namespace {
+
+constexpr int kNanoDigits = 9;
 
 // Somebody may have put the key itself where its record belongs, so the value is not shown.
 std::string CheckKeyRecord(std::string_view text) {
@@ -36,6 +39,28 @@ void ReadRights(Fields& fields, KeyRights* rights) {
   }
   *rights = KeyRights::None();
   for (const std::string& name : names) rights->Add(*FindKeyRight(name));
+}
+
+std::string CheckPeriod(std::string_view text) {
+  return FindBudgetPeriod(text) ? "" : "is no period of a budget; write day or month";
+}
+
+std::optional<KeyBudget> ReadBudget(Fields& key, Context& context) {
+  const YamlEntry* section = key.Get("budget");
+  if (section == nullptr) return std::nullopt;
+  KeyBudget budget;
+  std::string period;
+  Fields fields(section->value, key.PathOf("budget"), context);
+  const bool given = fields.Decimal("amount", &budget.nano, kNanoDigits,
+                                    kKeyBudgetMax / base::kNanoPerUnit, Presence::kRequired);
+  if (given && budget.nano == 0) {
+    fields.Error("amount", "is 0; write how much, or take the right to complete from the key");
+  }
+  if (fields.Text("per", &period, CheckPeriod, Presence::kRequired)) {
+    budget.period = *FindBudgetPeriod(period);
+  }
+  fields.Finish();
+  return budget;
 }
 
 struct ReadRecord {
@@ -76,12 +101,14 @@ void ReadKey(const YamlNode& node, const std::string& path, Context& context, Dr
   fields.Texts("models", &models, CheckModelName);
   KeyRights rights;
   ReadRights(fields, &rights);
+  const std::optional<KeyBudget> budget = ReadBudget(fields, context);
   std::optional<ReadRecord> read = ReadKeyRecord(
       node, fields, base::StrCat("API key ", path, " of tenant ", tenant->tenant.name), draft);
   if (read) {
     read->record.limits = limits;
     read->record.models = std::move(models);
     read->record.rights = rights;
+    read->record.budget = budget;
     tenant->tenant.keys.push_back(std::move(read->record));
     tenant->record_paths.push_back(std::move(read->path));
     tenant->record_places.push_back(read->place);

@@ -61,6 +61,26 @@ Error ReadKeyLimits(const std::vector<KeyLimit>& from, config::ClassLimits* limi
   return std::nullopt;
 }
 
+Error ReadKeyBudget(const KeyBudgetRequest& from, base::Currency currency,
+                    config::KeyBudget* budget) {
+  const std::string_view code = base::CurrencyCode(currency);
+  if (!from.currency.empty() && from.currency != code) {
+    return model::InvalidField("budget.amount.currency",
+                               base::StrCat("is not ", code, ", in which the ledger is kept"));
+  }
+  if (from.nano < 1 || from.nano > config::kKeyBudgetMax) {
+    return model::InvalidField(
+        "budget.amount",
+        base::StrCat("must be from 0.000000001 to ", config::kKeyBudgetMax / base::kNanoPerUnit,
+                     " ", code, "; leave the budget out for none"));
+  }
+  if (!from.period) {
+    return model::InvalidField("budget.period", "is none that there is; write day or month");
+  }
+  *budget = {from.nano, *from.period};
+  return std::nullopt;
+}
+
 Error ReadKeyRights(const std::vector<std::optional<config::KeyRight>>& from,
                     config::KeyRights* rights) {
   *rights = from.empty() ? config::KeyRights() : config::KeyRights::None();

@@ -68,6 +68,7 @@ struct KeyRequest {
   std::vector<std::string> models;         // empty: those of the tenant
   std::optional<absl::Duration> lifetime;  // nothing: for ever
   std::vector<KeyLimit> limits;            // over all models, beside those of the tenant
+  std::optional<KeyBudgetRequest> budget;  // nothing: none
   std::vector<std::optional<config::KeyRight>> rights;  // nothing: none that we know; empty: all
 };
 // TOO_MANY.

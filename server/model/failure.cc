@@ -99,6 +99,7 @@ constexpr ReasonRow kReasons[kErrorReasonCount] = {
     {"KEY_ENDED", absl::StatusCode::kFailedPrecondition},
     {"TOO_MANY", absl::StatusCode::kFailedPrecondition},
     {"RIGHT_MISSING", absl::StatusCode::kPermissionDenied},
+    {"KEY_BUDGET_EXHAUSTED", absl::StatusCode::kFailedPrecondition},
 };
 
 }  // namespace

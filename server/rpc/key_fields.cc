@@ -45,9 +45,15 @@ std::optional<config::KeyRight> ReadRight(int from) {
   return std::nullopt;
 }
 
+std::optional<config::BudgetPeriod> ReadPeriod(v1::BudgetPeriod from) {
+  if (from == v1::BUDGET_PERIOD_DAY) return config::BudgetPeriod::kDay;
+  if (from == v1::BUDGET_PERIOD_MONTH) return config::BudgetPeriod::kMonth;
+  return std::nullopt;
+}
+
 }  // namespace
 
-void WriteKey(const tenancy::StoredKey& from, v1::Key* to) {
+void WriteKey(const tenancy::StoredKey& from, base::Currency currency, v1::Key* to) {
   to->set_id(from.id);
   to->set_tenant(from.tenant);
   to->set_name(from.name);
@@ -65,6 +71,12 @@ void WriteKey(const tenancy::StoredKey& from, v1::Key* to) {
        {config::KeyRight::kComplete, config::KeyRight::kReadAccount}) {
     if (from.rights.Has(right)) to->add_rights(Written(right));
   }
+  if (!from.budget) return;
+  v1::Money* amount = to->mutable_budget()->mutable_amount();
+  amount->set_currency(std::string(base::CurrencyCode(currency)));
+  amount->set_nano_units(from.budget->nano);
+  const bool is_day = from.budget->period == config::BudgetPeriod::kDay;
+  to->mutable_budget()->set_period(is_day ? v1::BUDGET_PERIOD_DAY : v1::BUDGET_PERIOD_MONTH);
 }
 
 QueryError ReadKeyRequest(const v1::CreateKeyRequest& from, exchange::KeyRequest* to) {
@@ -73,6 +85,10 @@ QueryError ReadKeyRequest(const v1::CreateKeyRequest& from, exchange::KeyRequest
   to->models.assign(from.models().begin(), from.models().end());
   for (const v1::KeyLimit& limit : from.limits()) to->limits.push_back(ReadLimit(limit));
   for (const int right : from.rights()) to->rights.push_back(ReadRight(right));
+  if (from.has_budget()) {
+    const v1::Money& amount = from.budget().amount();
+    to->budget = {amount.currency(), amount.nano_units(), ReadPeriod(from.budget().period())};
+  }
   if (!from.has_lifetime()) return std::nullopt;
   return ReadDuration("lifetime", from.lifetime(), &to->lifetime.emplace());
 }

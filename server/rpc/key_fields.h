@@ -9,7 +9,8 @@
 
 namespace pingti::rpc {
 
-void WriteKey(const tenancy::StoredKey& from, v1::Key* to);
+// `currency`: of the ledger.
+void WriteKey(const tenancy::StoredKey& from, base::Currency currency, v1::Key* to);
 
 // FIELD_INVALID of what cannot be a time; the rest is checked by exchange::CreateKey.
 QueryError ReadKeyRequest(const v1::CreateKeyRequest& from, exchange::KeyRequest* to);

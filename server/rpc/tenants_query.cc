@@ -54,9 +54,9 @@ base::Task<QueryError> Change(QueryContext context, TenantVerb verb, std::string
 }
 
 template <typename Response>
-void WriteMade(const exchange::MadeKey& made, google::protobuf::Message* out) {
-  auto* response = static_cast<Response*>(out);
-  WriteKey(made.key, response->mutable_key());
+void WriteMade(const exchange::MadeKey& made, const QueryContext& context) {
+  auto* response = static_cast<Response*>(context.out);
+  WriteKey(made.key, context.view.config().billing.currency, response->mutable_key());
   response->set_secret(made.secret);
 }
 
@@ -117,7 +117,7 @@ base::Task<QueryError> AnswerCreateKey(QueryContext context) {
   auto task = exchange::CreateKey(context.worker, context.view, context.owner, std::move(wanted));
   auto made = co_await std::move(task);
   if (auto* error = std::get_if<model::CallError>(&made)) co_return std::move(*error);
-  WriteMade<v1::CreateKeyResponse>(std::get<exchange::MadeKey>(made), context.out);
+  WriteMade<v1::CreateKeyResponse>(std::get<exchange::MadeKey>(made), context);
   co_return std::nullopt;
 }
 
@@ -130,7 +130,7 @@ base::Task<QueryError> AnswerRotateKey(QueryContext context) {
   auto task = exchange::RotateKey(context.worker, context.view, context.owner, std::move(rotation));
   auto made = co_await std::move(task);
   if (auto* error = std::get_if<model::CallError>(&made)) co_return std::move(*error);
-  WriteMade<v1::RotateKeyResponse>(std::get<exchange::MadeKey>(made), context.out);
+  WriteMade<v1::RotateKeyResponse>(std::get<exchange::MadeKey>(made), context);
   co_return std::nullopt;
 }
 
@@ -156,7 +156,7 @@ base::Task<QueryError> AnswerListKeys(QueryContext context) {
       response->set_next_page_token(response->keys(limit - 2).id());
       break;
     }
-    WriteKey(key, response->add_keys());
+    WriteKey(key, context.view.config().billing.currency, response->add_keys());
   }
   co_return std::nullopt;
 }

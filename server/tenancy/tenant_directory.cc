@@ -19,7 +19,7 @@ TenantDirectory::TenantDirectory(const config::Config& config) {
 }
 
 void TenantDirectory::Add(const config::KeyRecord& record, bool is_admin, size_t index) {
-  Entry entry{{}, is_admin, index, record.expires_at, record.models, record.rights};
+  Entry entry{{}, is_admin, index, record.expires_at, record.models, record.rights, record.budget};
   PINGTI_CHECK(record.sha256.size() == entry.hash.size(), "the configuration checks hashes");
   std::copy(record.sha256.begin(), record.sha256.end(), entry.hash.begin());
   by_public_id_.emplace(record.public_id, std::move(entry));
@@ -34,7 +34,8 @@ std::optional<KeyOwner> TenantDirectory::FindOwner(std::string_view key, absl::T
   const bool same = CRYPTO_memcmp(hash.data(), entry.hash.data(), hash.size()) == 0;
   const bool lives = now < entry.expires_at;
   if (!known || !same || !lives) return std::nullopt;
-  return KeyOwner{entry.is_admin, entry.index, it->first, entry.models, entry.rights};
+  return KeyOwner{entry.is_admin, entry.index,  it->first,
+                  entry.models,   entry.rights, entry.budget ? &*entry.budget : nullptr};
 }
 
 std::optional<Identity> TenantDirectory::Find(std::string_view key, absl::Time now) const {

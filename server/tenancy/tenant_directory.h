@@ -21,6 +21,7 @@ struct Identity {
   // That calls with the key may name, as key_id; empty: those of the tenant.
   std::span<const std::string> key_models{};
   config::KeyRights rights{};
+  const config::KeyBudget* budget = nullptr;  // as key_id; null: it has none
 };
 
 // Whose key it is: a tenant's, or an administrator's.
@@ -29,13 +30,14 @@ struct KeyOwner {
   size_t index = 0;         // in Config::tenants, or in Config::admin_keys
   std::string_view key_id;  // as in Identity
   std::span<const std::string> key_models{};
-  config::KeyRights rights{};  // of a tenant's key
+  config::KeyRights rights{};  // this and what follows: of a tenant's key
+  const config::KeyBudget* budget = nullptr;
 
   static KeyOwner Of(const Identity& who) {
-    return {false, who.tenant, who.key_id, who.key_models, who.rights};
+    return {false, who.tenant, who.key_id, who.key_models, who.rights, who.budget};
   }
   // REQUIRES: it is a tenant's.
-  Identity identity() const { return {index, key_id, key_models, rights}; }
+  Identity identity() const { return {index, key_id, key_models, rights, budget}; }
 };
 
 class TenantDirectory {
@@ -56,6 +58,7 @@ class TenantDirectory {
     absl::Time expires_at = absl::InfinitePast();
     std::vector<std::string> models{};
     config::KeyRights rights{};
+    std::optional<config::KeyBudget> budget{};
   };
   struct Hash {
     using is_transparent = void;

@@ -41,6 +41,7 @@ struct StoredKey {
   std::vector<std::string> models;  // empty: those of the tenant
   config::ClassLimits limits;       // over all models, beside those of the tenant
   config::KeyRights rights;
+  std::optional<config::KeyBudget> budget;
   absl::Time created_at;
   absl::Time expires_at = absl::InfiniteFuture();
   absl::Time revoked_at = absl::InfiniteFuture();
@@ -83,8 +84,8 @@ class TenantStore {
   // `key` is without the two that say how it ended. kUnknownTenant, kTooMany.
   StoreVerdict CreateKey(const StoredKey& key);
   // A new key in place of the live key `id` of the same tenant, with its name, models, limits,
-  // rights and lifetime; that one ends at `until`, or before where it would. `made` has id, tenant
-  // and sha256, and created_at, which is now; what it has taken over is set. kUnknownTenant,
+  // rights, budget and lifetime; that one ends at `until`, or before where it would. `made` has id,
+  // tenant and sha256, and created_at, which is now; what it has taken over is set. kUnknownTenant,
   // kUnknownKey, kKeyEnded, kTooMany.
   StoreVerdict RotateKey(const std::string& id, absl::Time until, StoredKey* made);
   // kUnknownTenant, kUnknownKey. A key that has ended stays as it is.

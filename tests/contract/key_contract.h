@@ -1,6 +1,7 @@
 // API keys of the tenants in the database. Part of tenant_contract.h.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -36,6 +37,7 @@ TEST_P(TenantContract, ARotatedKeyGoesOnForAWhile) {
   old.models = {"gpt-4o"};
   old.limits.requests_per_minute = config::Limit(60, 10);
   old.rights.complete = false;
+  old.budget = config::KeyBudget{50, config::BudgetPeriod::kMonth};
   old.expires_at = now_ + absl::Hours(48);
   CreateKey(old);
   now_ += absl::Hours(24);
@@ -46,6 +48,7 @@ TEST_P(TenantContract, ARotatedKeyGoesOnForAWhile) {
   EXPECT_EQ(made.models, old.models);
   EXPECT_EQ(made.limits, old.limits);
   EXPECT_EQ(made.rights, old.rights);
+  EXPECT_EQ(made.budget, old.budget);
   EXPECT_EQ(made.expires_at, now_ + absl::Hours(48));
   EXPECT_EQ(LiveKeys(now_ + absl::Hours(2) - absl::Microseconds(1)), (Ids{"new", "old"}));
   EXPECT_EQ(LiveKeys(now_ + absl::Hours(2)), Ids{"new"});
@@ -123,6 +126,27 @@ TEST_P(TenantContract, AKeyKeepsItsRights) {
   for (size_t i = 0; i < 3; ++i) {
     EXPECT_EQ(keys[i].rights, wanted[i]) << i;
     EXPECT_EQ(tenants[0].keys[i].rights, wanted[i]) << i;
+  }
+}
+
+TEST_P(TenantContract, AKeyKeepsItsBudget) {
+  Create(kAcme);
+  StoredKey daily = KeyOf("daily");
+  daily.budget = config::KeyBudget{1, config::BudgetPeriod::kDay};
+  CreateKey(daily);
+  StoredKey monthly = KeyOf("monthly");
+  monthly.budget = config::KeyBudget{config::kKeyBudgetMax, config::BudgetPeriod::kMonth};
+  CreateKey(monthly);
+  CreateKey(KeyOf("none"));
+  const auto keys = Get<std::vector<StoredKey>>(
+      [&](TenantStore& store) { return store.ListKeys(kAcme, "", 10); });
+  const std::vector<config::Tenant> tenants = Snapshot(now_);
+  ASSERT_EQ(keys.size(), 3u);
+  ASSERT_EQ(tenants.at(0).keys.size(), 3u);
+  const std::optional<config::KeyBudget> wanted[] = {daily.budget, monthly.budget, std::nullopt};
+  for (size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(keys[i].budget, wanted[i]) << i;
+    EXPECT_EQ(tenants[0].keys[i].budget, wanted[i]) << i;
   }
 }
 

@@ -286,6 +286,40 @@ TEST_F(TenantAdminTest, AKeyDoesWhatItHasTheRightTo) {
   EXPECT_THAT(Run({"key", "list", "acme"}), HasSubstr("read_account"));
 }
 
+// A word costs 0.00002 CNY, a call with "Hello" some of them.
+TEST_F(TenantAdminTest, AKeySpendsItsBudgetAndNoMore) {
+  Create("acme");
+  v1::CreateKeyRequest request = Of<v1::CreateKeyRequest>("acme");
+  request.set_name("intern");
+  request.mutable_budget()->mutable_amount()->set_nano_units(kUnit / 50);
+  const auto wrong = Admin().CreateKey(request);
+  ASSERT_FALSE(wrong.ok());
+  EXPECT_THAT(wrong.error().message, HasSubstr("budget.period"));
+  request.mutable_budget()->set_period(v1::BUDGET_PERIOD_MONTH);
+  const auto made = Admin().CreateKey(request);
+  ASSERT_TRUE(made.ok()) << made.error().message;
+  EXPECT_EQ(made->key().budget().amount().currency(), "CNY");
+  ASSERT_TRUE(SoonCalled(made->secret(), ""));
+  const client::Client intern = server_.Client(made->secret());
+  // A stream that would cost more than the budget ends with it.
+  auto stream = intern.Stream(Ask("Slow [sim:chunks=100000,chunk_interval_ms=1]", "chat"));
+  while (stream.Next()) {
+  }
+  EXPECT_EQ(stream.error().reason, "KEY_BUDGET_EXHAUSTED");
+  EXPECT_NE(stream.error().metadata.at("cost"), "");
+  ASSERT_TRUE(SoonCalled(made->secret(), "KEY_BUDGET_EXHAUSTED"));
+  const auto refused = intern.Generate(Ask("Hello", "chat"));
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code, grpc::StatusCode::FAILED_PRECONDITION);
+  EXPECT_EQ(refused.error().metadata.at("budget"), "0.02 CNY");
+  EXPECT_EQ(refused.error().metadata.at("period"), "month");
+  EXPECT_THAT(refused.error().metadata.at("resets_at"), HasSubstr("-01T00:00:00Z"));
+  // The tenant still has money, and its other keys serve.
+  EXPECT_TRUE(SoonCalled(CreateKey("acme").secret(), ""));
+  EXPECT_EQ(Told(intern.GetBalance({})), "");
+  EXPECT_THAT(Run({"key", "list", "acme"}), HasSubstr("0.02 CNY/month"));
+}
+
 TEST_F(TenantAdminTest, TheCommandsDoTheSame) {
   EXPECT_THAT(Run({"tenant", "create", "acme", "--tier", "Free"}), HasSubstr("active"));
   const std::string secret =

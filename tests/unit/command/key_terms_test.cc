@@ -30,6 +30,20 @@ TEST(KeyTermsTest, RightsAreReadAsTheyAreShown) {
   EXPECT_FALSE(ParseKeyRight("Complete"));
 }
 
+TEST(KeyTermsTest, ABudgetIsAnAmountAndAPeriod) {
+  v1::Key key;
+  EXPECT_EQ(FormatKeyBudget(key), "");
+  *key.mutable_budget() = *ParseKeyBudget("12.5/month");
+  EXPECT_EQ(key.budget().amount().nano_units(), 12'500'000'000);
+  key.mutable_budget()->mutable_amount()->set_currency("CNY");
+  EXPECT_EQ(FormatKeyBudget(key), "12.50 CNY/month");
+  *key.mutable_budget() = *ParseKeyBudget("50/day");
+  EXPECT_EQ(key.budget().period(), v1::BUDGET_PERIOD_DAY);
+  for (const char* text : {"", "50", "/day", "0/day", "-1/day", "50/week", "50/", "50 / day"}) {
+    EXPECT_FALSE(ParseKeyBudget(text).has_value()) << text;
+  }
+}
+
 TEST(KeyTermsTest, WhatIsNoLimitIsRefused) {
   for (const char* text :
        {"", "=", "requests_per_minute", "requests_per_minute=", "requests_per_minute=-1",

@@ -75,6 +75,15 @@ TEST_F(TenantsLineTest, AKeyMayHaveFewerRights) {
   EXPECT_THAT(err_, HasSubstr("'all' is no right"));
 }
 
+TEST_F(TenantsLineTest, AKeyMayHaveABudget) {
+  const auto line = Parse({"key", "create", "acme", "--name", "n", "--budget", "50/day"});
+  ASSERT_TRUE(line) << err_;
+  ASSERT_TRUE(line->budget.has_value());
+  EXPECT_EQ(line->budget->amount().nano_units(), 50'000'000'000);
+  EXPECT_FALSE(Parse({"key", "create", "acme", "--name", "n", "--budget", "50"}));
+  EXPECT_THAT(err_, HasSubstr("'50' is no budget"));
+}
+
 TEST_F(TenantsLineTest, ALifetimeIsWholeAndBounded) {
   EXPECT_EQ(ParseLifetime("45s"), 45);
   EXPECT_EQ(ParseLifetime("30m"), 1'800);
@@ -104,10 +113,10 @@ TEST(KeysTableTest, ShowsHowKeysEnd) {
   key.set_name("批处理");
   key.add_rights(v1::KEY_RIGHT_COMPLETE);
   key.mutable_create_time()->set_seconds(1'717'200'000);
-  EXPECT_EQ(
-      KeysTable({key}, false),
-      "ID  NAME    MODELS  RIGHTS    LIMITS  SINCE (UTC)          EXPIRES  REVOKED  REPLACED BY\n"
-      "k1  批处理  all     complete          2024-06-01 00:00:00  never\n");
+  EXPECT_EQ(KeysTable({key}, false),
+            "ID  NAME    MODELS  RIGHTS    LIMITS  BUDGET  SINCE (UTC)          EXPIRES  REVOKED  "
+            "REPLACED BY\n"
+            "k1  批处理  all     complete                  2024-06-01 00:00:00  never\n");
   key.add_models("gpt-4o");
   key.add_models("yi-large");
   key.mutable_expire_time()->set_seconds(1'717'200'001);

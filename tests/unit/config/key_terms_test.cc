@@ -49,6 +49,25 @@ TEST(KeyTermsTest, WhatIsWrongWithRightsIsNamed) {
   EXPECT_THAT(ErrorOf("rights: [complete, complete]"), HasSubstr("rights[1]"));
 }
 
+TEST(KeyTermsTest, ABudgetIsOfADayOrAMonth) {
+  EXPECT_EQ(KeyOf("").budget, std::nullopt);
+  EXPECT_EQ(KeyOf("budget: {amount: 0.5, per: day}").budget,
+            (KeyBudget{500'000'000, BudgetPeriod::kDay}));
+  EXPECT_EQ(KeyOf("budget: {amount: 1000000000, per: month}").budget,
+            (KeyBudget{kKeyBudgetMax, BudgetPeriod::kMonth}));
+}
+
+TEST(KeyTermsTest, WhatIsWrongWithABudgetIsNamed) {
+  const std::string path = "tenants[0].keys[0].budget.";
+  EXPECT_THAT(ErrorOf("budget: {per: day}"), HasSubstr("budget"));
+  EXPECT_THAT(ErrorOf("budget: {amount: 0, per: day}"), HasSubstr(path + "amount: is 0"));
+  EXPECT_THAT(ErrorOf("budget: {amount: -1, per: day}"), HasSubstr(path + "amount"));
+  EXPECT_THAT(ErrorOf("budget: {amount: 1000000001, per: day}"), HasSubstr(path + "amount"));
+  EXPECT_THAT(ErrorOf("budget: {amount: 1}"), HasSubstr("per"));
+  EXPECT_THAT(ErrorOf("budget: {amount: 1, per: week}"),
+              HasSubstr(path + "per: \"week\" is no period of a budget; write day or month"));
+}
+
 TEST(KeyTermsTest, RightsHaveNames) {
   EXPECT_EQ(FormatKeyRights({}), "complete read_account");
   EXPECT_EQ(FormatKeyRights({.complete = false, .read_account = true}), "read_account");

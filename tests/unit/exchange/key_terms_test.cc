@@ -54,6 +54,23 @@ TEST(KeyTermsTest, WhatIsWrongWithALimitIsNamed) {
                         "tokens_per_day, calls_at_once"));
 }
 
+TEST(KeyTermsTest, ABudgetIsInTheCurrencyOfTheLedger) {
+  config::KeyBudget budget;
+  EXPECT_FALSE(ReadKeyBudget({"", 1, config::BudgetPeriod::kMonth}, base::Currency::kCny, &budget));
+  EXPECT_EQ(budget, (config::KeyBudget{1, config::BudgetPeriod::kMonth}));
+  EXPECT_FALSE(
+      ReadKeyBudget({"CNY", 7, config::BudgetPeriod::kDay}, base::Currency::kCny, &budget));
+  EXPECT_EQ(budget, (config::KeyBudget{7, config::BudgetPeriod::kDay}));
+  const auto wrong = [&](const KeyBudgetRequest& from) {
+    return ReadKeyBudget(from, base::Currency::kCny, &budget)->fields.at(0).field;
+  };
+  EXPECT_EQ(wrong({"USD", 1, config::BudgetPeriod::kDay}), "budget.amount.currency");
+  EXPECT_EQ(wrong({"", 0, config::BudgetPeriod::kDay}), "budget.amount");
+  EXPECT_EQ(wrong({"", -1, config::BudgetPeriod::kDay}), "budget.amount");
+  EXPECT_EQ(wrong({"", config::kKeyBudgetMax + 1, config::BudgetPeriod::kDay}), "budget.amount");
+  EXPECT_EQ(wrong({"", 1, std::nullopt}), "budget.period");
+}
+
 TEST(KeyTermsTest, NoListOfRightsIsAllOfThem) {
   config::KeyRights rights = config::KeyRights::None();
   EXPECT_FALSE(ReadKeyRights({}, &rights));
