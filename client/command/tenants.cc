@@ -214,6 +214,7 @@ std::string KeysTable(const std::vector<v1::Key>& keys, bool color) {
                     {FormatKeyLimits(key)},
                     {FormatKeyBudget(key)},
                     {FormatTime(key.create_time())},
+                    {key.has_last_use_time() ? FormatTime(key.last_use_time()) : "never"},
                     {key.has_expire_time() ? FormatTime(key.expire_time()) : "never"},
                     {key.has_revoke_time() ? FormatTime(key.revoke_time()) : "", Style::kRed},
                     {key.replaced_by()}});
@@ -225,6 +226,7 @@ std::string KeysTable(const std::vector<v1::Key>& keys, bool color) {
                       {"LIMITS"},
                       {"BUDGET"},
                       {"SINCE (UTC)"},
+                      {"LAST USED"},
                       {"EXPIRES"},
                       {"REVOKED"},
                       {"REPLACED BY"}},

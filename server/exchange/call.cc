@@ -111,6 +111,7 @@ std::optional<model::CallError> Call::Admit(const std::string& chosen_id) {
   admission::TenantLoad& load = view_->load(identity_->tenant);
   if (!worker_.gate().Admit(load)) return admission::OverloadedError();
   tenant_load_ = &load;
+  if (identity_->use != nullptr) identity_->use->Note(began_);
   if (input_.unreadable) return std::move(input_.unreadable);
 
   std::string made_id = std::exchange(request.request_id, chosen_id);

@@ -87,10 +87,11 @@ std::variant<tenancy::KeyOwner, model::CallError> IdentifyOwner(const View& view
     if (auto* error = std::get_if<model::CallError>(&found)) return std::move(*error);
     owner = tenancy::KeyOwner::Of(std::get<tenancy::Identity>(found));
   }
-  if (owner.is_admin || !permission.right) return owner;
-  if (auto refused = admission::CheckRight(owner.identity(), *permission.right)) {
-    return *std::move(refused);
+  if (!owner.is_admin && permission.right) {
+    auto refused = admission::CheckRight(owner.identity(), *permission.right);
+    if (refused) return *std::move(refused);
   }
+  if (owner.use != nullptr) owner.use->Note(now);
   return owner;
 }
 

@@ -66,6 +66,7 @@ void WriteKey(const tenancy::StoredKey& from, base::Currency currency, v1::Key* 
     WriteTime(from.revoked_at, to->mutable_revoke_time());
   }
   to->set_replaced_by(from.replaced_by);
+  if (from.used_at > absl::InfinitePast()) WriteTime(from.used_at, to->mutable_last_use_time());
   WriteLimits(from.limits, to);
   for (const config::KeyRight right :
        {config::KeyRight::kComplete, config::KeyRight::kReadAccount}) {

@@ -45,7 +45,9 @@ std::optional<config::KeyBudget> BudgetOf(int64_t nano, const std::string& per) 
 constexpr char kSelect[] =
     "SELECT id, tenant, name, sha256, models, created_at, COALESCE(expires_at, 0), "
     "COALESCE(revoked_at, 0), COALESCE(replaced_by, ''), rights, "
-    "budget, budget_per FROM api_keys WHERE tenant = :tenant AND ";
+    "budget, budget_per, "
+    "COALESCE((SELECT used_at FROM key_uses WHERE key_id = api_keys.id), 0) FROM api_keys WHERE "
+    "tenant = :tenant AND ";
 
 // What a row of kSelect is read into.
 struct Row {
@@ -55,6 +57,7 @@ struct Row {
     key.models = SplitNames(models);
     key.rights = RightsOf(rights);
     key.budget = BudgetOf(budget, budget_per);
+    if (used_at != 0) key.used_at = absl::FromUnixMicros(used_at);
     key.created_at = absl::FromUnixMicros(created_at);
     key.expires_at = TimeOf(expires_at);
     key.revoked_at = TimeOf(revoked_at);
@@ -63,7 +66,7 @@ struct Row {
 
   StoredKey key;
   std::string hex, models, rights, budget_per;
-  int64_t budget = 0, created_at = 0, expires_at = 0, revoked_at = 0;
+  int64_t budget = 0, used_at = 0, created_at = 0, expires_at = 0, revoked_at = 0;
 };
 
 }  // namespace
@@ -127,8 +130,8 @@ std::vector<StoredKey> TenantStore::ListKeys(const std::string& tenant, const st
       (database_.session().prepare << kSelect << "id > :after ORDER BY id LIMIT :max",
        into(row.key.id), into(row.key.tenant), into(row.key.name), into(row.hex), into(row.models),
        into(row.created_at), into(row.expires_at), into(row.revoked_at), into(row.key.replaced_by),
-       into(row.rights), into(row.budget), into(row.budget_per), use(tenant, "tenant"),
-       use(after, "after"), use(limit, "max"));
+       into(row.rights), into(row.budget), into(row.budget_per), into(row.used_at),
+       use(tenant, "tenant"), use(after, "after"), use(limit, "max"));
   find.execute();
   while (find.fetch()) {
     keys.push_back(row.Take());
@@ -146,7 +149,7 @@ std::optional<StoredKey> TenantStore::FindKey(const std::string& tenant, const s
   sql << kSelect << "id = :id", into(row.key.id), into(row.key.tenant), into(row.key.name),
       into(row.hex), into(row.models), into(row.created_at), into(row.expires_at),
       into(row.revoked_at), into(row.key.replaced_by), into(row.rights), into(row.budget),
-      into(row.budget_per), use(tenant, "tenant"), use(id, "id");
+      into(row.budget_per), into(row.used_at), use(tenant, "tenant"), use(id, "id");
   if (!sql.got_data()) return std::nullopt;
   StoredKey key = row.Take();
   key.limits = ReadLimits(sql, tenant, id, id)[id];

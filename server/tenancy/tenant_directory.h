@@ -1,6 +1,7 @@
 // Who is behind an API key. Made from the configuration; immutable and thread-safe.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -11,6 +12,7 @@
 #include "absl/time/time.h"
 #include "server/config/config.h"
 #include "server/tenancy/api_key.h"
+#include "server/tenancy/key_uses.h"
 
 namespace pingti::tenancy {
 
@@ -22,6 +24,7 @@ struct Identity {
   std::span<const std::string> key_models{};
   config::KeyRights rights{};
   const config::KeyBudget* budget = nullptr;  // as key_id; null: it has none
+  KeyUse* use = nullptr;                      // as key_id; null: nobody wants to know
 };
 
 // Whose key it is: a tenant's, or an administrator's.
@@ -32,17 +35,19 @@ struct KeyOwner {
   std::span<const std::string> key_models{};
   config::KeyRights rights{};  // this and what follows: of a tenant's key
   const config::KeyBudget* budget = nullptr;
+  KeyUse* use = nullptr;
 
   static KeyOwner Of(const Identity& who) {
-    return {false, who.tenant, who.key_id, who.key_models, who.rights, who.budget};
+    return {false, who.tenant, who.key_id, who.key_models, who.rights, who.budget, who.use};
   }
   // REQUIRES: it is a tenant's.
-  Identity identity() const { return {index, key_id, key_models, rights, budget}; }
+  Identity identity() const { return {index, key_id, key_models, rights, budget, use}; }
 };
 
 class TenantDirectory {
  public:
-  explicit TenantDirectory(const config::Config& config);
+  // `uses` may be null; else each key's use is its one of this id.
+  explicit TenantDirectory(const config::Config& config, KeyUses* uses = nullptr);
 
   // The owner of a key that is valid at `now`. Unknown ids, wrong secrets and keys that have
   // expired take the same path and time.
@@ -59,12 +64,13 @@ class TenantDirectory {
     std::vector<std::string> models{};
     config::KeyRights rights{};
     std::optional<config::KeyBudget> budget{};
+    std::shared_ptr<KeyUse> use{};
   };
   struct Hash {
     using is_transparent = void;
     size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
   };
-  void Add(const config::KeyRecord& record, bool is_admin, size_t index);
+  void Add(const config::KeyRecord& record, bool is_admin, size_t index, KeyUses* uses);
 
   std::unordered_map<std::string, Entry, Hash, std::equal_to<>> by_public_id_;
 };

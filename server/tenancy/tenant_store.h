@@ -45,6 +45,7 @@ struct StoredKey {
   absl::Time created_at;
   absl::Time expires_at = absl::InfiniteFuture();
   absl::Time revoked_at = absl::InfiniteFuture();
+  absl::Time used_at = absl::InfinitePast();  // last, as far as it is written; ListKeys() only
   std::string replaced_by;  // public id of the key that it was rotated to; empty: none
 };
 

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "server/tenancy/key_uses.h"
 #include "tests/contract/tenant_fixture.h"
 
 namespace pingti::exchange {
@@ -148,6 +149,36 @@ TEST_P(TenantContract, AKeyKeepsItsBudget) {
     EXPECT_EQ(keys[i].budget, wanted[i]) << i;
     EXPECT_EQ(tenants[0].keys[i].budget, wanted[i]) << i;
   }
+}
+
+TEST_P(TenantContract, TheLastUseOfAKeyIsKept) {
+  Create(kAcme);
+  CreateKey(KeyOf("one"));
+  CreateKey(KeyOf("two"));
+  const auto write = [&](const std::vector<tenancy::UsedKey>& keys) {
+    Do([&](billing::Ledger& ledger) { tenancy::WriteKeyUses(ledger.database(), keys); });
+  };
+  const auto used = [&] {
+    const auto keys = Get<std::vector<StoredKey>>(
+        [&](TenantStore& store) { return store.ListKeys(kAcme, "", 10); });
+    return std::vector<absl::Time>{keys.at(0).used_at, keys.at(1).used_at};
+  };
+  const absl::Time never = absl::InfinitePast();
+  EXPECT_EQ(used(), (std::vector<absl::Time>{never, never}));
+  const int64_t changes = Changes();
+  const int64_t second = absl::ToUnixSeconds(now_);
+  write({});
+  write({{"of the configuration", second}, {"two", second}});
+  EXPECT_EQ(used(), (std::vector<absl::Time>{never, now_}));
+  write({{"one", second}, {"two", second + 60}});
+  EXPECT_EQ(used(), (std::vector<absl::Time>{now_, now_ + absl::Minutes(1)}));
+  write({{"two", second + 1}});  // of a replica that is late
+  EXPECT_EQ(used(), (std::vector<absl::Time>{now_, now_ + absl::Minutes(1)}));
+  std::vector<tenancy::UsedKey> many = {{"one", second + 2}};
+  for (int i = 0; i < 250; ++i) many.push_back({"x" + std::to_string(1'000 + i), second});
+  write(many);
+  EXPECT_EQ(used()[0], now_ + absl::Seconds(2));
+  EXPECT_EQ(Changes(), changes);  // no replica has to look at it
 }
 
 TEST_P(TenantContract, ATenantHasSoManyKeysAtOnce) {

@@ -113,10 +113,11 @@ TEST(KeysTableTest, ShowsHowKeysEnd) {
   key.set_name("批处理");
   key.add_rights(v1::KEY_RIGHT_COMPLETE);
   key.mutable_create_time()->set_seconds(1'717'200'000);
-  EXPECT_EQ(KeysTable({key}, false),
-            "ID  NAME    MODELS  RIGHTS    LIMITS  BUDGET  SINCE (UTC)          EXPIRES  REVOKED  "
-            "REPLACED BY\n"
-            "k1  批处理  all     complete                  2024-06-01 00:00:00  never\n");
+  EXPECT_EQ(
+      KeysTable({key}, false),
+      "ID  NAME    MODELS  RIGHTS    LIMITS  BUDGET  SINCE (UTC)          LAST USED  EXPIRES  "
+      "REVOKED  REPLACED BY\n"
+      "k1  批处理  all     complete                  2024-06-01 00:00:00  never      never\n");
   key.add_models("gpt-4o");
   key.add_models("yi-large");
   key.mutable_expire_time()->set_seconds(1'717'200'001);
