@@ -152,6 +152,8 @@ struct Tenant {
   LimitTable limits;
   std::vector<KeyRecord> keys;
   std::vector<std::string> models;  // that it may use; empty: all
+  // Of clients that prove who they are by TLS, and so need no key; nobody else's.
+  std::vector<std::string> identities;
 };
 
 // One entry of `admin_keys:` that is on. It manages the accounts of all tenants and completes no

@@ -151,6 +151,7 @@ void ReadTenant(const YamlNode& node, const std::string& path, Context& context,
     ReadKey(key, key_path, context, draft, &entry);
   });
   fields.Texts("models", &tenant.models, CheckModelName);
+  fields.Texts("identities", &tenant.identities, CheckIdentity);
   fields.Finish();
   if (named && AddEntry(tenant.name, tenant.name, node, path, context, &draft.tenant_names)) {
     draft.tenants.push_back(std::move(entry));

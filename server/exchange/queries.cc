@@ -66,24 +66,22 @@ void AppendReports(const base::Clock& clock, const Scope& scope, const quota::Sc
 
 }  // namespace
 
-std::variant<tenancy::Identity, model::CallError> Identify(const View& view,
-                                                           std::string_view authorization,
-                                                           absl::Time now) {
-  return admission::Authenticate(authorization, view.runtime().directory(), view.config(), now);
+std::variant<tenancy::Identity, model::CallError> Identify(
+    const View& view, const admission::Credentials& credentials, absl::Time now) {
+  return admission::Authenticate(credentials, view.runtime().directory(), view.config(), now);
 }
 
-std::variant<tenancy::KeyOwner, model::CallError> IdentifyOwner(const View& view,
-                                                                std::string_view authorization,
-                                                                absl::Time now,
-                                                                const Permission& permission) {
+std::variant<tenancy::KeyOwner, model::CallError> IdentifyOwner(
+    const View& view, const admission::Credentials& credentials, absl::Time now,
+    const Permission& permission) {
   tenancy::KeyOwner owner;
   if (permission.for_admins) {
     auto found =
-        admission::AuthenticateOwner(authorization, view.runtime().directory(), view.config(), now);
+        admission::AuthenticateOwner(credentials, view.runtime().directory(), view.config(), now);
     if (auto* error = std::get_if<model::CallError>(&found)) return std::move(*error);
     owner = std::get<tenancy::KeyOwner>(found);
   } else {
-    auto found = Identify(view, authorization, now);
+    auto found = Identify(view, credentials, now);
     if (auto* error = std::get_if<model::CallError>(&found)) return std::move(*error);
     owner = tenancy::KeyOwner::Of(std::get<tenancy::Identity>(found));
   }

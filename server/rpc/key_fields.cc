@@ -88,7 +88,8 @@ QueryError ReadKeyRequest(const v1::CreateKeyRequest& from, exchange::KeyRequest
   for (const int right : from.rights()) to->rights.push_back(ReadRight(right));
   if (from.has_budget()) {
     const v1::Money& amount = from.budget().amount();
-    to->budget = {amount.currency(), amount.nano_units(), ReadPeriod(from.budget().period())};
+    to->budget = exchange::KeyBudgetRequest{amount.currency(), amount.nano_units(),
+                                            ReadPeriod(from.budget().period())};
   }
   if (!from.has_lifetime()) return std::nullopt;
   return ReadDuration("lifetime", from.lifetime(), &to->lifetime.emplace());

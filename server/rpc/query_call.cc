@@ -13,6 +13,7 @@
 #include "server/base/strings.h"
 #include "server/exchange/queries.h"
 #include "server/rpc/accounts_query.h"
+#include "server/rpc/credentials.h"
 #include "server/rpc/read_request.h"
 #include "server/rpc/status.h"
 #include "server/rpc/tenants_query.h"
@@ -270,8 +271,10 @@ base::Task<void> QueryCall::Run() {
   std::unique_ptr<Message> request(query.request.New());
   std::unique_ptr<Message> response(query.response.New());
 
-  auto who = exchange::IdentifyOwner(*view, AuthorizationOf(context_), worker.clock().Now(),
-                                     query.permission);
+  const Credentials credentials = CredentialsOf(context_);
+  auto who =
+      exchange::IdentifyOwner(*view, {credentials.authorization, credentials.peer_identities},
+                              worker.clock().Now(), query.permission);
   const auto* owner = std::get_if<tenancy::KeyOwner>(&who);
   QueryError error;
   if (owner == nullptr) {

@@ -14,6 +14,9 @@ TenantDirectory::TenantDirectory(const config::Config& config, KeyUses* uses) {
     for (const config::KeyRecord& record : config.tenants[tenant].keys) {
       Add(record, false, tenant, uses);
     }
+    for (const std::string& identity : config.tenants[tenant].identities) {
+      by_identity_.emplace(identity, tenant);
+    }
   }
   for (size_t admin = 0; admin < config.admin_keys.size(); ++admin) {
     Add(config.admin_keys[admin].record, true, admin, uses);
@@ -53,6 +56,17 @@ std::optional<Identity> TenantDirectory::Find(std::string_view key, absl::Time n
   const std::optional<KeyOwner> owner = FindOwner(key, now);
   if (!owner || owner->is_admin) return std::nullopt;
   return owner->identity();
+}
+
+std::optional<Identity> TenantDirectory::FindPeer(std::span<const std::string> identities) const {
+  std::optional<Identity> found;
+  for (const std::string& identity : identities) {
+    const auto it = by_identity_.find(identity);
+    if (it == by_identity_.end()) continue;
+    if (found && found->tenant != it->second) return std::nullopt;
+    found.emplace().tenant = it->second;
+  }
+  return found;
 }
 
 }  // namespace pingti::tenancy

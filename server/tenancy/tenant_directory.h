@@ -1,4 +1,5 @@
-// Who is behind an API key. Made from the configuration; immutable and thread-safe.
+// Who is behind an API key, or the identity of a peer. Made from the configuration; immutable and
+// thread-safe.
 #pragma once
 
 #include <memory>
@@ -16,10 +17,11 @@
 
 namespace pingti::tenancy {
 
-// A tenant, by one of its keys.
+// A tenant, by one of its keys or by who the peer is.
 struct Identity {
-  size_t tenant = 0;        // index in Config::tenants
-  std::string_view key_id;  // public id of the key; lives as long as the directory
+  size_t tenant = 0;  // index in Config::tenants
+  // Public id of the key; lives as long as the directory. Empty: there was none.
+  std::string_view key_id;
   // That calls with the key may name, as key_id; empty: those of the tenant.
   std::span<const std::string> key_models{};
   config::KeyRights rights{};
@@ -54,6 +56,9 @@ class TenantDirectory {
   std::optional<KeyOwner> FindOwner(std::string_view key, absl::Time now) const;
   // The same, of a tenant's key only.
   std::optional<Identity> Find(std::string_view key, absl::Time now) const;
+  // The one tenant that has any of the identities, which a peer has proved to have. Nothing: none
+  // has, or several have.
+  std::optional<Identity> FindPeer(std::span<const std::string> identities) const;
 
  private:
   struct Entry {
@@ -73,6 +78,7 @@ class TenantDirectory {
   void Add(const config::KeyRecord& record, bool is_admin, size_t index, KeyUses* uses);
 
   std::unordered_map<std::string, Entry, Hash, std::equal_to<>> by_public_id_;
+  std::unordered_map<std::string, size_t> by_identity_;
 };
 
 }  // namespace pingti::tenancy
