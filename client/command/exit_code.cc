@@ -28,6 +28,7 @@ bool IsOverload(const client::Error& error) {
 std::string_view Headline(const client::Error& error) {
   if (error.reason == client::kReasonAnswerIncomplete) return "answer incomplete";
   if (error.reason == "BALANCE_TOO_LOW") return "balance too low";
+  if (error.reason == "KEY_BUDGET_EXHAUSTED") return "budget used up";
   if (error.reason == "ANSWER_TOO_LARGE") return "answer too large";
   if (IsOverload(error)) return "overloaded";
   if (IsMessageTooLarge(error)) return "message too large";
@@ -113,6 +114,7 @@ void AddHints(const client::Error& error, const CallFacts& facts, std::string& l
 ExitCode ExitCodeOf(const client::Error& error) {
   if (error.reason == client::kReasonAnswerIncomplete) return kExitIncomplete;
   if (error.reason == "BALANCE_TOO_LOW") return kExitTryLater;
+  if (error.reason == "KEY_BUDGET_EXHAUSTED") return kExitTryLater;
   if (error.reason == "ANSWER_TOO_LARGE") {
     return error.answer_started ? kExitIncomplete : kExitOther;
   }

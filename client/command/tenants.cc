@@ -4,6 +4,7 @@
 
 #include "client/command/accounts_table.h"
 #include "client/command/json.h"
+#include "client/command/key_terms.h"
 #include "client/command/table.h"
 #include "client/command/visible_text.h"
 
@@ -148,6 +149,9 @@ class Run {
     request.set_tenant(line_.tenant);
     request.set_name(line_.name);
     for (const std::string& model : line_.models) request.add_models(model);
+    for (const v1::KeyLimit& limit : line_.limits) *request.add_limits() = limit;
+    for (const v1::KeyRight right : line_.rights) request.add_rights(right);
+    if (line_.budget) *request.mutable_budget() = *line_.budget;
     if (line_.seconds > 0) request.mutable_lifetime()->set_seconds(line_.seconds);
     return ShowMade(session_.client.CreateKey(request, options_));
   }
@@ -206,14 +210,27 @@ std::string KeysTable(const std::vector<v1::Key>& keys, bool color) {
     rows.push_back({{key.id()},
                     {key.name()},
                     {Joined(key.models())},
+                    {FormatKeyRights(key)},
+                    {FormatKeyLimits(key)},
+                    {FormatKeyBudget(key)},
                     {FormatTime(key.create_time())},
+                    {key.has_last_use_time() ? FormatTime(key.last_use_time()) : "never"},
                     {key.has_expire_time() ? FormatTime(key.expire_time()) : "never"},
                     {key.has_revoke_time() ? FormatTime(key.revoke_time()) : "", Style::kRed},
                     {key.replaced_by()}});
   }
-  return RenderTable(
-      {{"ID"}, {"NAME"}, {"MODELS"}, {"SINCE (UTC)"}, {"EXPIRES"}, {"REVOKED"}, {"REPLACED BY"}},
-      rows, color);
+  return RenderTable({{"ID"},
+                      {"NAME"},
+                      {"MODELS"},
+                      {"RIGHTS"},
+                      {"LIMITS"},
+                      {"BUDGET"},
+                      {"SINCE (UTC)"},
+                      {"LAST USED"},
+                      {"EXPIRES"},
+                      {"REVOKED"},
+                      {"REPLACED BY"}},
+                     rows, color);
 }
 
 }  // namespace pingti::command

@@ -4,6 +4,8 @@
 #include <charconv>
 #include <iterator>
 
+#include "client/command/key_terms.h"
+
 namespace pingti::command {
 namespace {
 
@@ -38,11 +40,7 @@ void TenantsParser::AddKeys(CLI::App& app) {
   CLI::App* create =
       AddOfTenant(*key, TenantsVerb::kCreateKey, "create", "Make a key and print it, this once");
   create->add_option("--name", line_.name, "What it is for")->required()->type_name("TEXT");
-  create->add_option("--model", line_.models, "Only for this model or alias; repeatable")
-      ->allow_extra_args(false)
-      ->type_name("NAME");
-  create->add_option("--lifetime", time_, "It ends after this time: 90d, 12h; default: never")
-      ->type_name("TIME");
+  AddKeyTerms(*create);
   CLI::App* rotate = AddOfTenant(*key, TenantsVerb::kRotateKey, "rotate",
                                  "Make a key in place of another one, and print it, this once");
   rotate->add_option("id", line_.key_id, "Public id of the other one")->required();
@@ -52,6 +50,29 @@ void TenantsParser::AddKeys(CLI::App& app) {
       ->add_option("id", line_.key_id, "Its public id")
       ->required();
   AddOfTenant(*key, TenantsVerb::kListKeys, "list", "List the keys of a tenant");
+}
+
+void TenantsParser::AddKeyTerms(CLI::App& create) {
+  create.add_option("--model", line_.models, "Only for this model or alias; repeatable")
+      ->allow_extra_args(false)
+      ->type_name("NAME");
+  create
+      .add_option("--limit", limits_,
+                  "Limit of its own: requests_per_minute=60, or with a burst =60:10; also "
+                  "tokens_per_minute, requests_per_day, tokens_per_day, calls_at_once; repeatable")
+      ->allow_extra_args(false)
+      ->type_name("NAME=N");
+  create.add_option("--lifetime", time_, "It ends after this time: 90d, 12h; default: never")
+      ->type_name("TIME");
+  create
+      .add_option("--budget", budget_,
+                  "What its calls may cost in a day or month (UTC): 50/day, 1000/month")
+      ->type_name("AMOUNT/PERIOD");
+  create
+      .add_option("--right", rights_,
+                  "What it may be used for: complete, read_account; repeatable; default: both")
+      ->allow_extra_args(false)
+      ->type_name("NAME");
 }
 
 CLI::App* TenantsParser::Add(CLI::App& group, TenantsVerb verb, const char* name,
@@ -83,7 +104,33 @@ std::string TenantsParser::Finish(TenantsLine* line) {
     if (!seconds) return "'" + time_ + "' is no time; write for example 90d, 12h or 30m";
     line_.seconds = *seconds;
   }
+  if (const std::string wrong = FinishKeyTerms(); !wrong.empty()) return wrong;
   *line = line_;
+  return "";
+}
+
+std::string TenantsParser::FinishKeyTerms() {
+  for (const std::string& text : limits_) {
+    const auto limit = ParseKeyLimit(text);
+    if (!limit) {
+      return "'" + text +
+             "' is no limit; write for example requests_per_minute=60, "
+             "tokens_per_day=1000000:50000 "
+             "or calls_at_once=2";
+    }
+    line_.limits.push_back(*limit);
+  }
+  if (!budget_.empty()) {
+    line_.budget = ParseKeyBudget(budget_);
+    if (!line_.budget) {
+      return "'" + budget_ + "' is no budget; write for example 50/day or 12.50/month";
+    }
+  }
+  for (const std::string& text : rights_) {
+    const auto right = ParseKeyRight(text);
+    if (!right) return "'" + text + "' is no right; write complete or read_account";
+    line_.rights.push_back(*right);
+  }
   return "";
 }
 

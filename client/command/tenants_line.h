@@ -9,6 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "pingti/v1/accounts_service.pb.h"
+
 namespace CLI {
 class App;
 }
@@ -37,6 +39,9 @@ struct TenantsLine {
   std::string key_id;
   std::string name;
   std::vector<std::string> models;
+  std::vector<v1::KeyLimit> limits;
+  std::vector<v1::KeyRight> rights;
+  std::optional<v1::KeyBudget> budget;
   std::int64_t seconds = 0;  // lifetime or overlap; 0: none
   bool json = false;
 };
@@ -56,10 +61,16 @@ class TenantsParser {
   CLI::App* Add(CLI::App& group, TenantsVerb verb, const char* name, const char* help);
   CLI::App* AddOfTenant(CLI::App& group, TenantsVerb verb, const char* name, const char* help);
   void AddKeys(CLI::App& app);
+  void AddKeyTerms(CLI::App& create);
+  // What is wrong with the terms of a new key; empty: nothing.
+  std::string FinishKeyTerms();
 
   CLI::App* commands_[10] = {};
   TenantsLine line_;
   std::string time_;
+  std::vector<std::string> limits_;
+  std::vector<std::string> rights_;
+  std::string budget_;
 };
 
 // `90d`, `12h`, `30m`, `45s`, from 1 second to ten years; in seconds. Nothing: it is none.

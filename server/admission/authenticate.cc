@@ -16,14 +16,20 @@ bool Allows(std::span<const std::string> models, const std::string& model) {
   return models.empty() || std::find(models.begin(), models.end(), model) != models.end();
 }
 
-}  // namespace
-
-std::variant<tenancy::KeyOwner, model::CallError> AuthenticateOwner(
-    std::string_view authorization, const tenancy::TenantDirectory& directory,
-    const config::Config& config, absl::Time now) {
+// By the key where one was sent, also a wrong one; else by who the peer is.
+std::variant<tenancy::KeyOwner, model::CallError> FindOwner(
+    const Credentials& credentials, const tenancy::TenantDirectory& directory, absl::Time now) {
+  const std::string_view authorization = credentials.authorization;
   if (authorization.empty()) {
-    return model::Refuse(model::ErrorReason::kKeyMissing,
-                         "no API key: send the metadata `authorization: Bearer pt_...`");
+    if (const auto peer = directory.FindPeer(credentials.peer_identities)) {
+      return tenancy::KeyOwner::Of(*peer);
+    }
+    return model::Refuse(
+        model::ErrorReason::kKeyMissing,
+        base::StrCat("no API key: send the metadata `authorization: Bearer pt_...`",
+                     credentials.peer_identities.empty()
+                         ? ""
+                         : "; no single tenant has the identities of the peer's certificate"));
   }
   if (!absl::StartsWithIgnoreCase(base::AbslView(authorization), base::AbslView(kScheme))) {
     return model::Refuse(model::ErrorReason::kKeyInvalid,
@@ -31,6 +37,17 @@ std::variant<tenancy::KeyOwner, model::CallError> AuthenticateOwner(
   }
   const auto owner = directory.FindOwner(authorization.substr(kScheme.size()), now);
   if (!owner) return model::Refuse(model::ErrorReason::kKeyInvalid, "the API key is not valid");
+  return *owner;
+}
+
+}  // namespace
+
+std::variant<tenancy::KeyOwner, model::CallError> AuthenticateOwner(
+    const Credentials& credentials, const tenancy::TenantDirectory& directory,
+    const config::Config& config, absl::Time now) {
+  auto found = FindOwner(credentials, directory, now);
+  if (auto* error = std::get_if<model::CallError>(&found)) return std::move(*error);
+  const tenancy::KeyOwner* owner = &std::get<tenancy::KeyOwner>(found);
   if (owner->is_admin) return *owner;
   const config::Tenant& tenant = config.tenants[owner->index];
   if (tenant.suspended) {
@@ -43,9 +60,9 @@ std::variant<tenancy::KeyOwner, model::CallError> AuthenticateOwner(
 }
 
 std::variant<tenancy::Identity, model::CallError> Authenticate(
-    std::string_view authorization, const tenancy::TenantDirectory& directory,
+    const Credentials& credentials, const tenancy::TenantDirectory& directory,
     const config::Config& config, absl::Time now) {
-  auto owner = AuthenticateOwner(authorization, directory, config, now);
+  auto owner = AuthenticateOwner(credentials, directory, config, now);
   if (auto* error = std::get_if<model::CallError>(&owner)) return std::move(*error);
   const auto& found = std::get<tenancy::KeyOwner>(owner);
   if (found.is_admin) {
@@ -54,7 +71,16 @@ std::variant<tenancy::Identity, model::CallError> Authenticate(
         "the API key is an administrator's: it manages accounts (pingti.v1.Accounts) and "
         "nothing else");
   }
-  return tenancy::Identity{found.index, found.key_id, found.key_models};
+  return found.identity();
+}
+
+std::optional<model::CallError> CheckRight(const tenancy::Identity& who, config::KeyRight right) {
+  if (who.rights.Has(right)) return std::nullopt;
+  const std::string_view name = config::kKeyRightNames[static_cast<size_t>(right)];
+  auto error = model::Refuse(model::ErrorReason::kRightMissing,
+                             base::StrCat("API key ", who.key_id, " has no right to ", name));
+  error.metadata["right"] = std::string(name);
+  return error;
 }
 
 std::optional<model::CallError> CheckModelAllowed(const config::Config& config,

@@ -33,6 +33,21 @@ absl::StatusOr<config::LoadResult> Read(const Flags& flags) {
   return loaded;
 }
 
+// A budget that nobody keeps would be none.
+absl::Status CheckBudgets(const config::Config& config) {
+  if (config.billing.has_ledger()) return absl::OkStatus();
+  for (const config::Tenant& tenant : config.tenants) {
+    for (const config::KeyRecord& key : tenant.keys) {
+      if (!key.budget) continue;
+      return absl::InvalidArgumentError(
+          base::StrCat("API key ", key.public_id, " of tenant ", tenant.name,
+                       " has a budget, which takes a ledger: set --data-dir, billing.data_dir or "
+                       "billing.database, or remove the budget"));
+    }
+  }
+  return absl::OkStatus();
+}
+
 struct Made {
   absl::StatusOr<std::shared_ptr<const exchange::Runtime>> runtime;
   std::vector<std::string> notes;  // about the tenants of the database
@@ -55,6 +70,7 @@ Configuration::Configuration(const Flags& flags, config::Config file,
 absl::StatusOr<Configuration> Configuration::Load(const Flags& flags) {
   auto loaded = Read(flags);
   if (!loaded.ok()) return loaded.status();
+  if (absl::Status budgets = CheckBudgets(loaded->config); !budgets.ok()) return budgets;
   for (const std::string& note : loaded->notes) Log(LogLevel::kInfo, note);
   Made made = MakeRuntime(loaded->config, {}, nullptr);
   if (!made.runtime.ok()) return made.runtime.status();
@@ -68,6 +84,9 @@ void Configuration::Reload(Use use) {
   std::vector<std::string> notes;
   if (status.ok()) {
     kept = config::KeepWhatTakesARestart(file_, &loaded->config);
+    status = CheckBudgets(loaded->config);
+  }
+  if (status.ok()) {
     Made made = MakeRuntime(loaded->config, stored_, runtime_.get());
     status = made.runtime.status();
     if (status.ok()) {

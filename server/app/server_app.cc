@@ -10,9 +10,11 @@
 #include <utility>
 
 #include "server/app/configuration.h"
+#include "server/app/key_use_writer.h"
 #include "server/app/ledger.h"
 #include "server/app/memory_use.h"
 #include "server/app/stored_tenants.h"
+#include "server/base/clock.h"
 #include "server/base/log.h"
 #include "server/base/strings.h"
 #include "server/rpc/server.h"
@@ -62,6 +64,7 @@ struct Parts {
   Configuration& configuration;
   billing::LedgerClient* ledger;  // null: there is none
   StoredTenants* tenants;         // null: without a ledger
+  KeyUseWriter* key_uses;         // null: without a ledger
   telemetry::ProcessStats& stats;
 };
 
@@ -82,6 +85,14 @@ void TakeTenants(const Parts& parts) {
   });
 }
 
+// What has to be done now and then while calls are served.
+void DoRound(const Parts& parts) {
+  if (parts.tenants != nullptr) TakeTenants(parts);
+  if (parts.key_uses != nullptr) {
+    parts.key_uses->Round(parts.configuration.runtime(), base::SystemClock().MonotonicNow());
+  }
+}
+
 void Reload(const Parts& parts) {
   parts.configuration.Reload([&](const auto& runtime) {
     if (parts.ledger != nullptr) parts.ledger->SetTerms(TermsOf(parts.configuration.file()));
@@ -96,7 +107,7 @@ bool SignalWithin(const Parts& parts, absl::Duration delay) {
   for (; delay > absl::ZeroDuration(); delay -= kInterval) {
     const timespec time = absl::ToTimespec(std::min(delay, kInterval));
     if (sigtimedwait(&signals, nullptr, &time) > 0) return true;
-    if (parts.tenants != nullptr) TakeTenants(parts);
+    DoRound(parts);
   }
   return false;
 }
@@ -112,7 +123,7 @@ int WaitForEnd(const Parts& parts) {
     parts.stats.memory_used.Set(memory.Thousandths());
     const int signal = sigtimedwait(&signals, nullptr, &interval);
     if (signal == SIGTERM || signal == SIGINT) return signal;
-    if (parts.tenants != nullptr) TakeTenants(parts);
+    DoRound(parts);
     if (signal == SIGHUP) Reload(parts);  // else the time is over
   }
 }
@@ -124,6 +135,8 @@ void Serve(const Parts& parts) {
   parts.server.StopServing();
   const config::Server& config = parts.configuration.file().server;
   const bool at_once = SignalWithin(parts, config.drain_delay);
+  // The ledger is stopped with the last call; few begin from now on.
+  if (parts.key_uses != nullptr) parts.key_uses->Write(parts.configuration.runtime());
   parts.server.Drain(at_once ? absl::ZeroDuration() : config.drain_grace);
   Log(LogLevel::kInfo, "stopped");
 }
@@ -164,7 +177,10 @@ int RunServer(const Flags& flags) {
   SayListening("metrics", settings.listen.metrics, (*metrics)->port());
   Log(LogLevel::kInfo, "serving",
       {{"version", PINGTI_VERSION}, {"workers", base::StrCat(settings.server.workers)}});
-  Serve({**server, *configuration, ledger->get(), tenants.get(), registry.process()});
+  std::unique_ptr<KeyUseWriter> key_uses;
+  if (*ledger != nullptr) key_uses = std::make_unique<KeyUseWriter>(**ledger);
+  Serve(
+      {**server, *configuration, ledger->get(), tenants.get(), key_uses.get(), registry.process()});
   server->reset();
   tenants.reset();
   ledger->reset();

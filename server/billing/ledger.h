@@ -45,8 +45,9 @@ class Ledger : public storage::Attachment {
 
   // Calls.
   HoldReply Hold(const HoldRequest& request);
-  // Makes the hold of an open call at least `nano`; false: less is available, or it is not open.
-  bool GrowHold(const std::string& tenant, const std::string& request_id, int64_t nano);
+  // Makes the hold of the open call of `request` at least `nano`. kBalanceTooLow also where it is
+  // not open any more; kKeyBudgetExhausted.
+  HoldReply GrowHold(const HoldRequest& request, int64_t nano);
   // What an open call has used and cost so far: posted should its owner die. `post` and what is
   // about its end mean nothing here.
   void NoteDelivered(const CallEnd& so_far);
@@ -78,6 +79,7 @@ class Ledger : public storage::Attachment {
 
  private:
   struct Statements;
+  struct BudgetStatements;
   struct Row;
   // What the transaction has read of an account, with its row locked, and not yet written.
   struct Account {
@@ -97,6 +99,21 @@ class Ledger : public storage::Attachment {
   void Flush(const std::string& tenant, Account* account);
   void FlushGrant(Account* account);
   HoldReply Repeated(const HoldRequest& request, Account* account);
+
+  // Budgets of keys (ledger_budgets_sql.cc); each does nothing where the key has none.
+  struct BudgetTake {
+    bool fits = true;
+    std::optional<BudgetUse> use{};
+  };
+  // Takes `nano` of the budget where as much is left of it.
+  BudgetTake TakeBudget(const HoldRequest& request, int64_t nano);
+  // What was taken for a hold that there is not.
+  void GiveBackBudget(const HoldRequest& request, int64_t nano);
+  // A call has ended, which held as much and is charged as much.
+  void SettleBudget(const CallEnd& end, int64_t held, int64_t charged);
+  BudgetStatements& BudgetOf(const std::string& tenant, const std::string& key_id,
+                             const std::string& period);
+
   // Nothing: it is not open, or not this one's, or `held` is not what is held for it.
   std::optional<EndReply> EndOpen(const CallEnd& end, int64_t held, bool recovered,
                                   Account* account);
@@ -110,7 +127,8 @@ class Ledger : public storage::Attachment {
 
   storage::Database& database_;
   std::unique_ptr<Statements> statements_;
-  std::map<std::string, Account> accounts_;  // of the transaction; in the order of their writing
+  std::unique_ptr<BudgetStatements> budgets_;  // null: no call had one
+  std::map<std::string, Account> accounts_;    // of the transaction; in the order of their writing
 };
 
 }  // namespace pingti::billing

@@ -8,6 +8,14 @@
 #include "server/telemetry/call_stats.h"
 
 namespace pingti::billing {
+namespace {
+
+HoldReply OverBudget(const Balance& balance, const std::optional<BudgetUse>& use) {
+  return {.verdict = HoldVerdict::kKeyBudgetExhausted, .balance = balance, .budget = use};
+}
+
+}  // namespace
+
 Ledger::Account* Ledger::Touch(const std::string& tenant) {
   const auto known = accounts_.find(tenant);
   if (known != accounts_.end()) return &known->second;
@@ -52,17 +60,23 @@ HoldReply Ledger::Hold(const HoldRequest& request) {
     if (Statements::Run(s.find_call)) return Repeated(request, account);
     return {.verdict = HoldVerdict::kBalanceTooLow, .balance = account->balance};
   }
+  const BudgetTake taken = TakeBudget(request, request.nano);
+  if (!taken.fits) {
+    if (Statements::Run(s.find_call)) return Repeated(request, account);
+    return OverBudget(account->balance, taken.use);
+  }
   s.hold = request;
   s.nano = request.nano;
   s.token = static_cast<int64_t>(request.token);
   s.at = Micros(request.at);
   if (Statements::Change(s.insert_call) == 0) {
+    GiveBackBudget(request, request.nano);
     PINGTI_CHECK(Statements::Run(s.find_call), "it was in the way");
     return Repeated(request, account);
   }
   account->balance.held += request.nano;
   account->changed = true;
-  return {.balance = account->balance};
+  return {.balance = account->balance, .budget = taken.use};
 }
 
 HoldReply Ledger::Repeated(const HoldRequest& request, Account* account) {
@@ -81,6 +95,8 @@ HoldReply Ledger::Repeated(const HoldRequest& request, Account* account) {
   if (balance.available() < request.nano) {
     return {.verdict = HoldVerdict::kBalanceTooLow, .balance = balance};
   }
+  const BudgetTake taken = TakeBudget(request, request.nano);
+  if (!taken.fits) return OverBudget(balance, taken.use);
   s.hold = request;
   s.nano = request.nano;
   s.token = static_cast<int64_t>(request.token);
@@ -88,23 +104,33 @@ HoldReply Ledger::Repeated(const HoldRequest& request, Account* account) {
   PINGTI_CHECK(Statements::Change(s.reopen_call) == 1, "the account's row is locked");
   account->balance.held += request.nano;
   account->changed = true;
-  return {.balance = balance};
+  return {.balance = balance, .budget = taken.use};
 }
 
-bool Ledger::GrowHold(const std::string& tenant, const std::string& request_id, int64_t nano) {
+HoldReply Ledger::GrowHold(const HoldRequest& request, int64_t nano) {
   Statements& s = *statements_;
-  Account* account = Touch(tenant);
-  if (account == nullptr) return false;
-  s.tenant = tenant;
-  s.request_id = request_id;
-  if (!Statements::Run(s.find_call) || s.found_state != "open") return false;
+  HoldReply reply{.verdict = HoldVerdict::kBalanceTooLow};
+  Account* account = Touch(request.tenant);
+  if (account == nullptr) return reply;
+  reply.balance = account->balance;
+  s.tenant = request.tenant;
+  s.request_id = request.request_id;
+  if (!Statements::Run(s.find_call) || s.found_state != "open") return reply;
+  if (s.found_token != static_cast<int64_t>(request.token)) return reply;
   const int64_t more = nano - s.found_held;
-  if (more <= 0) return true;
-  if (account->balance.available() < more) return false;
-  account->balance.held += more;
-  account->changed = true;
-  s.nano = nano;
-  return Statements::Change(s.set_held) == 1;
+  if (more > 0) {
+    if (account->balance.available() < more) return reply;
+    const BudgetTake taken = TakeBudget(request, more);
+    if (!taken.fits) return OverBudget(account->balance, taken.use);
+    account->balance.held += more;
+    account->changed = true;
+    s.nano = nano;
+    PINGTI_CHECK(Statements::Change(s.set_held) == 1, "it was found under the account's lock");
+    reply.budget = taken.use;
+  }
+  reply.verdict = HoldVerdict::kHeld;
+  reply.balance = account->balance;
+  return reply;
 }
 
 void Ledger::NoteDelivered(const CallEnd& so_far) {
@@ -163,6 +189,7 @@ std::optional<EndReply> Ledger::EndOpen(const CallEnd& end, int64_t held, bool r
   if (Statements::Change(s.end_call) == 0) return std::nullopt;
   account->balance.held -= held;
   account->changed = true;
+  SettleBudget(end, held, charged);
   Charge(end, charged, account);
   if (charged < cost) {
     Write({.tenant = end.tenant,
@@ -226,15 +253,16 @@ int64_t Ledger::RecoverCalls(absl::Time dead_before, absl::Time now, int max) {
     int64_t token = 0, delivered = 0;
     soci::statement find =
         (sql.prepare << "SELECT tenant, request_id, token, delivered, price, provider, "
-                        "upstream_model, input_tokens, cached_input_tokens, output_tokens, labels "
-                        "FROM calls WHERE state = 'open' AND owner NOT IN "
+                        "upstream_model, input_tokens, cached_input_tokens, output_tokens, labels, "
+                        "key_id, budget_period FROM calls WHERE state = 'open' AND owner NOT IN "
                         "(SELECT id FROM owners WHERE seen_at >= :before) "
                         "ORDER BY tenant, request_id LIMIT :max",
          soci::into(call.tenant), soci::into(call.request_id), soci::into(token),
          soci::into(delivered), soci::into(call.price), soci::into(call.provider),
          soci::into(call.upstream_model), soci::into(call.usage.input_tokens),
          soci::into(call.usage.cached_input_tokens), soci::into(call.usage.output_tokens),
-         soci::into(call.labels), soci::use(before, "before"), soci::use(max, "max"));
+         soci::into(call.labels), soci::into(call.key_id), soci::into(call.budget_period),
+         soci::use(before, "before"), soci::use(max, "max"));
     find.execute();
     while (find.fetch()) {
       call.token = static_cast<uint64_t>(token);

@@ -29,6 +29,8 @@ HoldResult ResultOf(HoldVerdict verdict) {
       return HoldResult::kHeld;
     case HoldVerdict::kBalanceTooLow:
       return HoldResult::kBalanceTooLow;
+    case HoldVerdict::kKeyBudgetExhausted:
+      return HoldResult::kKeyBudgetExhausted;
     case HoldVerdict::kIdInUse:
       return HoldResult::kIdInUse;
     case HoldVerdict::kIdOfOther:
@@ -85,22 +87,22 @@ class LedgerClient::GrowWork final : public storage::Work {
       : stats_(stats), ticket_(std::move(ticket)), nano_(nano) {}
   std::string_view order() const override { return ticket_->request.tenant; }
   void Execute(Database& database) override {
-    const HoldRequest& request = ticket_->request;
-    grown_ = Ledger::Of(database).GrowHold(request.tenant, request.request_id, nano_);
+    reply_ = Ledger::Of(database).GrowHold(ticket_->request, nano_);
   }
   void Done(const absl::Status& status) override {
     if (!status.ok()) return;  // a call that runs is not ended because of the disk
-    if (grown_) return stats_.holds_grown.Add();
+    if (reply_.verdict == HoldVerdict::kHeld) return stats_.holds_grown.Add();
     stats_.growth_refused.Add();
     base::EventLoop& loop = ticket_->loop;
-    loop.PostFunction([ticket = std::move(ticket_)] { ticket->RefuseGrowth(); });
+    loop.PostFunction(
+        [ticket = std::move(ticket_), reply = reply_] { ticket->RefuseGrowth(reply); });
   }
 
  private:
   telemetry::LedgerStats& stats_;
   std::shared_ptr<HoldTicket> ticket_;
   const int64_t nano_;
-  bool grown_ = false;
+  HoldReply reply_;
 };
 
 class LedgerClient::NoteWork final : public storage::Work {
@@ -308,6 +310,11 @@ void LedgerClient::Read(LedgerWork work, base::EventLoop& loop, Done done) {
   };
   if (reader_->Submit(std::make_unique<Function>("", std::move(work), post))) return;
   post(absl::UnavailableError("the ledger has too much to read"));
+}
+
+void LedgerClient::WriteBehind(LedgerWork work, Done done) {
+  if (writer_->Submit(std::make_unique<Function>("", std::move(work), done))) return;
+  done(absl::UnavailableError("the ledger has too much to write"));
 }
 
 void LedgerClient::SubmitHere(LedgerWork work) {

@@ -63,6 +63,8 @@ class LedgerClient final : public LedgerStore {
   using Done = std::function<void(const absl::Status&)>;
   void Write(const std::string& tenant, LedgerWork work, base::EventLoop& loop, Done done);
   void Read(LedgerWork work, base::EventLoop& loop, Done done);
+  // As Write(), for who has no loop: `done` comes on the storage thread.
+  void WriteBehind(LedgerWork work, Done done);
   Plan plan() const;
 
   // Writes what was given, as far as the database takes it.

@@ -70,6 +70,22 @@ struct Ledger::Statements {
   soci::statement insert_transfer;
 };
 
+// The statements of budgets.
+struct Ledger::BudgetStatements {
+  explicit BudgetStatements(storage::Database& database);
+
+  // Inputs.
+  std::string tenant, key_id, period;
+  int64_t nano = 0, room = 0, charged = 0;
+  // Output.
+  BudgetUse found;
+
+  soci::statement take;
+  soci::statement make;
+  soci::statement read;
+  soci::statement settle;
+};
+
 inline int64_t Micros(absl::Time time) { return absl::ToUnixMicros(time); }
 
 // Microseconds that every time of ours lies between; a filter without an end has these.

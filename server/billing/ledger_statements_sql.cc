@@ -15,14 +15,14 @@ std::string LockStatement(storage::Engine engine) {
 
 constexpr char kInsertCall[] =
     "INSERT INTO calls (tenant, request_id, state, token, fingerprint, owner, "
-    "key_id, model, held, opened_at) VALUES (:tenant, :id, 'open', :token, "
-    ":fingerprint, :owner, :key, :model, :nano, :at) ON CONFLICT DO NOTHING";
+    "key_id, model, held, opened_at, budget_period) VALUES (:tenant, :id, 'open', :token, "
+    ":fingerprint, :owner, :key, :model, :nano, :at, :period) ON CONFLICT DO NOTHING";
 constexpr char kFindCall[] =
     "SELECT state, token, fingerprint, held, charged, recovered FROM calls "
     "WHERE tenant = :tenant AND request_id = :id";
 constexpr char kReopenCall[] =
     "UPDATE calls SET state = 'open', token = :token, owner = :owner, "
-    "key_id = :key, recovered = 0, held = :nano, delivered = 0, "
+    "key_id = :key, budget_period = :period, recovered = 0, held = :nano, delivered = 0, "
     "opened_at = :at, ended_at = NULL WHERE tenant = :tenant AND "
     "request_id = :id AND state = 'voided'";
 constexpr char kSetHeld[] =
@@ -63,13 +63,14 @@ Ledger::Statements::Statements(storage::Database& database)
                    use(hold.request_id, "id"), use(token, "token"),
                    use(hold.fingerprint, "fingerprint"), use(hold.owner, "owner"),
                    use(hold.key_id, "key"), use(hold.model, "model"), use(nano, "nano"),
-                   use(at, "at"))),
+                   use(at, "at"), use(hold.budget.period, "period"))),
       find_call((database.session().prepare << kFindCall, into(found_state), into(found_token),
                  into(found_fingerprint), into(found_held), into(found_charged),
                  into(found_recovered), use(tenant, "tenant"), use(request_id, "id"))),
       reopen_call((database.session().prepare << kReopenCall, use(token, "token"),
                    use(hold.owner, "owner"), use(hold.key_id, "key"), use(nano, "nano"),
-                   use(at, "at"), use(hold.tenant, "tenant"), use(hold.request_id, "id"))),
+                   use(at, "at"), use(hold.budget.period, "period"), use(hold.tenant, "tenant"),
+                   use(hold.request_id, "id"))),
       set_held((database.session().prepare << kSetHeld, use(nano, "nano"), use(tenant, "tenant"),
                 use(request_id, "id"))),
       note_delivered((database.session().prepare << kNoteDelivered, use(end.cost, "cost"),

@@ -39,8 +39,10 @@ class HoldTicket {
     reply_ = reply;
     if (signal_ != nullptr) signal_->Notify();
   }
-  void RefuseGrowth() {
+  // `reply` says of what there is too little.
+  void RefuseGrowth(const HoldReply& reply = {.verdict = HoldVerdict::kBalanceTooLow}) {
     growth_refused_ = true;
+    reply_ = reply;
     if (signal_ != nullptr) signal_->Notify();
   }
 
@@ -112,7 +114,7 @@ class Hold {
   const HoldReply& reply() const { return ticket_->reply_; }
   // Held, or asked for.
   int64_t nano() const { return nano_; }
-  // More was asked for than the tenant has.
+  // More was asked for than the tenant, or the key's budget, has; reply() says which.
   bool growth_refused() const { return ticket_->growth_refused_; }
   // It came out that the call may not go on.
   bool stops_call() const {
@@ -144,6 +146,9 @@ class Hold {
     end->tenant = ticket_->request.tenant;
     end->request_id = ticket_->request.request_id;
     end->token = ticket_->request.token;
+    if (ticket_->request.budget.period.empty()) return;
+    end->key_id = ticket_->request.key_id;
+    end->budget_period = ticket_->request.budget.period;
   }
 
   LedgerStore* store_ = nullptr;

@@ -34,6 +34,19 @@ struct Balance {
   friend bool operator==(const Balance&, const Balance&) = default;
 };
 
+// The budget of the key of a call, for the day or month that the call belongs to.
+struct HoldBudget {
+  int64_t nano = 0;
+  std::string period;  // key_budget.h; empty: the key has no budget
+};
+
+// What has been used of it.
+struct BudgetUse {
+  int64_t spent = 0;  // charged for calls of the period
+  int64_t held = 0;   // by those that run
+  friend bool operator==(const BudgetUse&, const BudgetUse&) = default;
+};
+
 // A call's hold. Its id is (tenant, request_id).
 struct HoldRequest {
   std::string tenant;
@@ -45,20 +58,24 @@ struct HoldRequest {
   std::string model;
   int64_t nano = 0;  // from 0
   absl::Time at;
+  HoldBudget budget{};
 };
 
 enum class HoldVerdict {
   kHeld,
-  kBalanceTooLow,  // less is available; nothing was held
-  kIdInUse,        // a call of this id runs, or was charged: it is not served twice
-  kIdOfOther,      // a call of this id had another body
-  kNoAccount,      // the tenant has none
+  kBalanceTooLow,       // less is available; nothing was held
+  kKeyBudgetExhausted,  // less is left of the key's budget; nothing was held
+  kIdInUse,             // a call of this id runs, or was charged: it is not served twice
+  kIdOfOther,           // a call of this id had another body
+  kNoAccount,           // the tenant has none
 };
 
 struct HoldReply {
   HoldVerdict verdict = HoldVerdict::kHeld;
   Balance balance{};    // afterwards
   int64_t charged = 0;  // kIdInUse: for the call that had the id
+  // Of the key's budget, afterwards; nothing: it has none, or was not looked at.
+  std::optional<BudgetUse> budget{};
 };
 
 // How a call ended. `cost` 0 and an empty `price` where it has no price.
@@ -77,6 +94,8 @@ struct CallEnd {
   model::Usage usage{};
   std::string labels{};  // JSON object, or empty
   absl::Time at;
+  std::string key_id{};         // with budget_period
+  std::string budget_period{};  // as in its hold; empty: none
 };
 
 struct EndReply {

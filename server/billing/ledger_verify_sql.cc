@@ -52,6 +52,13 @@ constexpr Check kChecks[] = {
      "SELECT t.tenant, 'transfer ' || CAST(t.id AS TEXT) FROM transfers t LEFT JOIN calls c "
      "ON c.tenant = t.tenant AND c.request_id = t.request_id "
      "WHERE t.kind = 'charge' AND (c.state IS NULL OR c.state <> 'posted')"},
+    {"the budget of a key is not what its calls were charged and hold",
+     "SELECT tenant, 'key ' || key_id || ' in ' || period || ', ' || CAST(SUM(spent) AS TEXT) || "
+     "' spent too much, ' || CAST(SUM(held) AS TEXT) || ' held too much' FROM (SELECT tenant, "
+     "key_id, period, spent, held FROM key_budgets UNION ALL SELECT tenant, key_id, budget_period, "
+     "-charged, -held FROM calls WHERE budget_period <> '') AS kept GROUP BY tenant, key_id, "
+     "period "
+     "HAVING SUM(spent) <> 0 OR SUM(held) <> 0"},
     {"a call that was not posted was charged",
      "SELECT tenant, 'call ' || request_id FROM calls WHERE state <> 'posted' AND charged <> 0"},
 };

@@ -16,6 +16,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/time/time.h"
+#include "server/config/key_terms.h"
 #include "server/config/prices.h"
 #include "server/config/secret.h"
 #include "server/config/targets.h"
@@ -130,6 +131,10 @@ struct KeyRecord {
   ClassLimits limits{};
   // That calls with it may name; empty: those of its tenant.
   std::vector<std::string> models{};
+  // `rights:` what it may be used for.
+  KeyRights rights{};
+  // `budget:` of its calls in a day or a month. Takes a ledger.
+  std::optional<KeyBudget> budget{};
   // From then on it is no key any more. Files have none.
   absl::Time expires_at = absl::InfiniteFuture();
 };
@@ -147,6 +152,8 @@ struct Tenant {
   LimitTable limits;
   std::vector<KeyRecord> keys;
   std::vector<std::string> models;  // that it may use; empty: all
+  // Of clients that prove who they are by TLS, and so need no key; nobody else's.
+  std::vector<std::string> identities;
 };
 
 // One entry of `admin_keys:` that is on. It manages the accounts of all tenants and completes no

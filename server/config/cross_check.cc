@@ -174,8 +174,24 @@ void CheckNewId(const KeyRecord& record, const std::string& path, const Place& p
                      base::StrCat("has the same public id as the API key in line ", it->second));
 }
 
+// `owners`: tenants by the identities that there were. Two tenants with one would be each other.
+void CheckIdentities(const Tenant& tenant, const YamlNode& node, const std::string& path,
+                     Context& context, std::unordered_map<std::string, std::string>* owners) {
+  if (tenant.identities.empty()) return;
+  const std::vector<YamlNode>& items = node.Find("identities")->value.items;
+  if (items.size() != tenant.identities.size()) return;  // some were wrong and are reported
+  for (size_t i = 0; i < items.size(); ++i) {
+    const auto [it, is_new] = owners->emplace(tenant.identities[i], tenant.name);
+    if (is_new) continue;
+    context.errors.Add(
+        items[i].place, base::StrCat(path, ".identities[", i, "]"),
+        base::StrCat("is an identity of tenant ", it->second, ", too; leave it with one of them"));
+  }
+}
+
 void CheckTenants(Context& context, Draft& draft) {
   std::unordered_map<std::string, int> lines;  // of public ids
+  std::unordered_map<std::string, std::string> owners;
   for (size_t i = 0; i < draft.tenants.size(); ++i) {
     const auto& entry = draft.tenant_names.all[i];
     const TenantDraft& tenant = draft.tenants[i];
@@ -183,6 +199,7 @@ void CheckTenants(Context& context, Draft& draft) {
       CheckRefers(entry, "tier", tenant.tenant.tier, "tier", draft.tiers, context);
     }
     CheckModels(tenant.tenant.models, *entry.node, entry.path, context, draft);
+    CheckIdentities(tenant.tenant, *entry.node, entry.path, context, &owners);
     for (size_t k = 0; k < tenant.tenant.keys.size(); ++k) {
       CheckModels(tenant.tenant.keys[k].models, *tenant.key_nodes[k], tenant.key_paths[k], context,
                   draft);

@@ -7,16 +7,13 @@
 #include <utility>
 
 #include "server/base/strings.h"
+#include "server/config/limit_kinds.h"
 #include "server/config/sections.h"
 #include "server/config/value.h"
 
 namespace pingti::config {
 
 namespace {
-
-constexpr int64_t kRequestsMax = 1'000'000'000;
-constexpr int64_t kTokensMax = 10'000'000'000;
-constexpr int64_t kCallsAtOnceMax = 1'000'000;
 
 enum class Burst { kAllowed, kNone };
 

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <utility>
 
+#include "server/base/money.h"
 #include "server/base/strings.h"
 #include "server/config/sections.h"
 #include "server/config/value.h"
@@ -13,12 +14,53 @@ namespace pingti::config {
 
 namespace {
 
+constexpr int kNanoDigits = 9;
+
 // Somebody may have put the key itself where its record belongs, so the value is not shown.
 std::string CheckKeyRecord(std::string_view text) {
   if (ParseKeyRecord(text)) return "";
   return "is not the record of an API key; write pt_<public id>:<SHA-256 of the whole key as 64 "
          "hex "
          "digits>, the public id being 4 to 32 of a-z and 0-9";
+}
+
+std::string CheckRight(std::string_view text) {
+  if (FindKeyRight(text)) return "";
+  return "is no right; write complete or read_account";
+}
+
+void ReadRights(Fields& fields, KeyRights* rights) {
+  std::vector<std::string> names;
+  const YamlEntry* list = fields.Get("rights");
+  if (list == nullptr) return;
+  fields.Texts("rights", &names, CheckRight);
+  if (list->value.kind == YamlNode::Kind::kList && list->value.items.empty()) {
+    fields.Error("rights", "is empty; write what the key may do, or leave it out for everything");
+  }
+  *rights = KeyRights::None();
+  for (const std::string& name : names) rights->Add(*FindKeyRight(name));
+}
+
+std::string CheckPeriod(std::string_view text) {
+  return FindBudgetPeriod(text) ? "" : "is no period of a budget; write day or month";
+}
+
+std::optional<KeyBudget> ReadBudget(Fields& key, Context& context) {
+  const YamlEntry* section = key.Get("budget");
+  if (section == nullptr) return std::nullopt;
+  KeyBudget budget;
+  std::string period;
+  Fields fields(section->value, key.PathOf("budget"), context);
+  const bool given = fields.Decimal("amount", &budget.nano, kNanoDigits,
+                                    kKeyBudgetMax / base::kNanoPerUnit, Presence::kRequired);
+  if (given && budget.nano == 0) {
+    fields.Error("amount", "is 0; write how much, or take the right to complete from the key");
+  }
+  if (fields.Text("per", &period, CheckPeriod, Presence::kRequired)) {
+    budget.period = *FindBudgetPeriod(period);
+  }
+  fields.Finish();
+  return budget;
 }
 
 struct ReadRecord {
@@ -57,11 +99,16 @@ void ReadKey(const YamlNode& node, const std::string& path, Context& context, Dr
   }
   std::vector<std::string> models;
   fields.Texts("models", &models, CheckModelName);
+  KeyRights rights;
+  ReadRights(fields, &rights);
+  const std::optional<KeyBudget> budget = ReadBudget(fields, context);
   std::optional<ReadRecord> read = ReadKeyRecord(
       node, fields, base::StrCat("API key ", path, " of tenant ", tenant->tenant.name), draft);
   if (read) {
     read->record.limits = limits;
     read->record.models = std::move(models);
+    read->record.rights = rights;
+    read->record.budget = budget;
     tenant->tenant.keys.push_back(std::move(read->record));
     tenant->record_paths.push_back(std::move(read->path));
     tenant->record_places.push_back(read->place);
@@ -104,6 +151,7 @@ void ReadTenant(const YamlNode& node, const std::string& path, Context& context,
     ReadKey(key, key_path, context, draft, &entry);
   });
   fields.Texts("models", &tenant.models, CheckModelName);
+  fields.Texts("identities", &tenant.identities, CheckIdentity);
   fields.Finish();
   if (named && AddEntry(tenant.name, tenant.name, node, path, context, &draft.tenant_names)) {
     draft.tenants.push_back(std::move(entry));

@@ -16,6 +16,7 @@ namespace {
 constexpr size_t kNameBytesMax = 64;
 constexpr size_t kModelNameBytesMax = 128;
 constexpr size_t kApiKeyBytesMax = 8 * 1024;
+constexpr size_t kIdentityBytesMax = 256;
 constexpr size_t kUrlBytesMax = 2048;
 constexpr size_t kPathBytesMax = 4096;
 constexpr size_t kRemarkBytesMax = 500;
@@ -251,6 +252,15 @@ std::string CheckModelName(std::string_view text) {
   return good ? ""
               : "is not a name; write 1 to 128 ASCII letters, digits and signs, without spaces "
                 "and quotes";
+}
+
+std::string CheckIdentity(std::string_view text) {
+  const bool good = !text.empty() && text.size() <= kIdentityBytesMax && text.front() != ' ' &&
+                    text.back() != ' ' &&
+                    All(text, [](char c) { return IsVisible(c) || c == ' '; });
+  return good ? ""
+              : "is not an identity of a certificate; write a SPIFFE URI such as "
+                "spiffe://company/billing, a DNS name or a subject, 1 to 256 ASCII characters";
 }
 
 std::string CheckApiKey(std::string_view text) {

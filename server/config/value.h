@@ -50,6 +50,9 @@ std::string CheckName(std::string_view text);
 // Models, aliases, classes, tiers: 1 to 128 visible ASCII characters, without `$` and quotes.
 std::string CheckModelName(std::string_view text);
 
+// Identities of a peer's certificate: 1 to 256 ASCII characters that can be seen, spaces inside.
+std::string CheckIdentity(std::string_view text);
+
 // API keys of providers: visible ASCII characters, because they become a header.
 std::string CheckApiKey(std::string_view text);
 

@@ -102,12 +102,17 @@ std::optional<model::CallError> Call::Admit(const std::string& chosen_id) {
   const config::Config& config = view_->config();
   const Runtime& runtime = view_->runtime();
   if (worker_.stopping()) return ErrorOf({}, {});
-  auto who = admission::Authenticate(input_.authorization, runtime.directory(), config, began_);
+  auto who = admission::Authenticate({input_.authorization, input_.peer_identities},
+                                     runtime.directory(), config, began_);
   if (auto* refused = std::get_if<model::CallError>(&who)) return std::move(*refused);
   identity_ = std::get<tenancy::Identity>(who);
+  if (auto refused = admission::CheckRight(*identity_, config::KeyRight::kComplete)) {
+    return refused;
+  }
   admission::TenantLoad& load = view_->load(identity_->tenant);
   if (!worker_.gate().Admit(load)) return admission::OverloadedError();
   tenant_load_ = &load;
+  if (identity_->use != nullptr) identity_->use->Note(began_);
   if (input_.unreadable) return std::move(input_.unreadable);
 
   std::string made_id = std::exchange(request.request_id, chosen_id);

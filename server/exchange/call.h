@@ -12,6 +12,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/container/inlined_vector.h"
 #include "server/base/clock.h"
@@ -38,7 +39,8 @@ struct CallInput {
   bool include_reasoning = false;
   // The edge could not read the request; it fails with this, after authentication.
   std::optional<model::CallError> unreadable;
-  std::string_view authorization;  // outlives the call
+  std::string_view authorization;              // outlives the call
+  std::vector<std::string> peer_identities{};  // proved by the peer; empty where a key was sent
   std::string peer;
   int64_t bytes = 0;  // size of the request on the wire
   base::Instant arrival;

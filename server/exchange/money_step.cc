@@ -9,6 +9,7 @@
 #include "server/base/money.h"
 #include "server/base/strings.h"
 #include "server/billing/fingerprint.h"
+#include "server/billing/key_budget.h"
 #include "server/exchange/call.h"
 #include "server/exchange/ledger_access.h"
 #include "server/telemetry/access_record.h"
@@ -49,6 +50,29 @@ model::CallError IdError(const billing::HoldReply& reply, base::Currency currenc
   return error;
 }
 
+// REQUIRES: the key has a budget, and the reply says what was used of it.
+model::CallError BudgetError(const billing::HoldReply& reply, const tenancy::Identity& who,
+                             base::Money price, absl::Time began) {
+  const config::KeyBudget& budget = *who.budget;
+  const auto shown = [&](int64_t nano) { return base::FormatMoney({nano, price.currency}); };
+  const std::string_view period = config::BudgetPeriodName(budget.period);
+  const std::string resets_at = absl::FormatTime(
+      "%Y-%m-%dT%H:%M:%SZ", billing::PeriodEnd(budget.period, began), absl::UTCTimeZone());
+  model::CallError error = model::Refuse(
+      model::ErrorReason::kKeyBudgetExhausted,
+      base::StrCat("the budget of API key ", who.key_id, " for this ", period, " is ",
+                   shown(budget.nano), ", of which ", shown(reply.budget->spent), " is spent and ",
+                   shown(reply.budget->held), " held by calls that run; the call may cost ",
+                   shown(price.nano), ", and the next ", period, " begins at ", resets_at));
+  error.metadata["price"] = shown(price.nano);
+  error.metadata["budget"] = shown(budget.nano);
+  error.metadata["spent"] = shown(reply.budget->spent);
+  error.metadata["held"] = shown(reply.budget->held);
+  error.metadata["period"] = std::string(period);
+  error.metadata["resets_at"] = resets_at;
+  return error;
+}
+
 }  // namespace
 
 int64_t Call::LikelyCost() const {
@@ -78,10 +102,17 @@ base::Task<std::optional<model::CallError>> Call::HoldMoney() {
   request.model = route_->name;
   request.nano = LikelyCost();
   request.at = began_;
+  const config::KeyBudget* budget = identity_->budget;
+  if (budget != nullptr) {
+    request.budget = {budget->nano, billing::PeriodOf(budget->period, began_)};
+  }
   hold_ = billing::Hold(*ledger, std::move(request), worker_.loop(), signal_,
                         worker_.stats().holds_dropped);
-  // A tenant that had too little when it was last looked at sends nothing before it is known.
-  if (hold_.nano() <= view_->available(identity_->tenant)) co_return std::nullopt;
+  // A tenant or key that had too little when it was last looked at sends nothing before it is
+  // known.
+  const bool fits = hold_.nano() <= view_->available(identity_->tenant);
+  const bool in_budget = budget == nullptr || hold_.nano() <= view_->budget_left(identity_->key_id);
+  if (fits && in_budget) co_return std::nullopt;
   while (stop_ == StopCause::kNone && hold_.state() == billing::HoldState::kPending) {
     ArmTimer(input_.deadline);
     co_await signal_.Wait();
@@ -97,6 +128,9 @@ void Call::NoteAvailable() {
   if (hold_.state() == billing::HoldState::kPending) return;
   if (hold_.state() == billing::HoldState::kFailed) return;
   view_->available(identity_->tenant) = hold_.reply().balance.available();
+  if (const auto& use = hold_.reply().budget) {
+    view_->budget_left(identity_->key_id) = identity_->budget->nano - use->spent - use->held;
+  }
 }
 
 base::Task<void> Call::WaitForHold(Outcome* outcome) {
@@ -125,6 +159,9 @@ model::CallError Call::MoneyError() const {
   if (of_id) return IdError(reply, currency);
   if (reply.verdict == billing::HoldVerdict::kNoAccount) {
     return LedgerUnavailable("the tenant's account is not open yet");
+  }
+  if (reply.verdict == billing::HoldVerdict::kKeyBudgetExhausted) {
+    return BudgetError(reply, *identity_, {hold_.nano(), currency}, began_);
   }
   model::CallError error;
   error.reason = model::ErrorReason::kBalanceTooLow;

@@ -66,23 +66,31 @@ void AppendReports(const base::Clock& clock, const Scope& scope, const quota::Sc
 
 }  // namespace
 
-std::variant<tenancy::Identity, model::CallError> Identify(const View& view,
-                                                           std::string_view authorization,
-                                                           absl::Time now) {
-  return admission::Authenticate(authorization, view.runtime().directory(), view.config(), now);
+std::variant<tenancy::Identity, model::CallError> Identify(
+    const View& view, const admission::Credentials& credentials, absl::Time now) {
+  return admission::Authenticate(credentials, view.runtime().directory(), view.config(), now);
 }
 
-std::variant<tenancy::KeyOwner, model::CallError> IdentifyOwner(const View& view,
-                                                                std::string_view authorization,
-                                                                absl::Time now, bool for_admins) {
-  const tenancy::TenantDirectory& directory = view.runtime().directory();
-  if (for_admins) {
-    return admission::AuthenticateOwner(authorization, directory, view.config(), now);
+std::variant<tenancy::KeyOwner, model::CallError> IdentifyOwner(
+    const View& view, const admission::Credentials& credentials, absl::Time now,
+    const Permission& permission) {
+  tenancy::KeyOwner owner;
+  if (permission.for_admins) {
+    auto found =
+        admission::AuthenticateOwner(credentials, view.runtime().directory(), view.config(), now);
+    if (auto* error = std::get_if<model::CallError>(&found)) return std::move(*error);
+    owner = std::get<tenancy::KeyOwner>(found);
+  } else {
+    auto found = Identify(view, credentials, now);
+    if (auto* error = std::get_if<model::CallError>(&found)) return std::move(*error);
+    owner = tenancy::KeyOwner::Of(std::get<tenancy::Identity>(found));
   }
-  auto who = Identify(view, authorization, now);
-  if (auto* error = std::get_if<model::CallError>(&who)) return std::move(*error);
-  const auto& identity = std::get<tenancy::Identity>(who);
-  return tenancy::KeyOwner{false, identity.tenant, identity.key_id, identity.key_models};
+  if (!owner.is_admin && permission.right) {
+    auto refused = admission::CheckRight(owner.identity(), *permission.right);
+    if (refused) return *std::move(refused);
+  }
+  if (owner.use != nullptr) owner.use->Note(now);
+  return owner;
 }
 
 std::optional<model::CallError> CheckPreferredProvider(const model::CompletionRequest& request,

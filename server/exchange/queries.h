@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "server/admission/authenticate.h"
 #include "server/base/task.h"
 #include "server/exchange/worker.h"
 #include "server/model/completion.h"
@@ -22,14 +23,19 @@
 namespace pingti::exchange {
 
 // Errors: those of admission::Authenticate. Queries are answered during a drain, too.
-std::variant<tenancy::Identity, model::CallError> Identify(const View& view,
-                                                           std::string_view authorization,
-                                                           absl::Time now);
+std::variant<tenancy::Identity, model::CallError> Identify(
+    const View& view, const admission::Credentials& credentials, absl::Time now);
 
-// The same where `for_admins`, of administrators' keys, too.
-std::variant<tenancy::KeyOwner, model::CallError> IdentifyOwner(const View& view,
-                                                                std::string_view authorization,
-                                                                absl::Time now, bool for_admins);
+// Who may ask for a method.
+struct Permission {
+  bool for_admins = false;                  // administrators, too
+  std::optional<config::KeyRight> right{};  // that a tenant's key needs
+};
+
+// The same, of administrators' keys, too, where they may ask. RIGHT_MISSING.
+std::variant<tenancy::KeyOwner, model::CallError> IdentifyOwner(
+    const View& view, const admission::Credentials& credentials, absl::Time now,
+    const Permission& permission);
 
 // FIELD_INVALID where the caller prefers a provider that does not serve `route`.
 std::optional<model::CallError> CheckPreferredProvider(const model::CompletionRequest& request,

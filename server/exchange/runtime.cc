@@ -33,7 +33,8 @@ absl::StatusOr<std::vector<UpstreamKey>> KeysOf(const config::Provider& provider
 Runtime::Runtime(config::Snapshot config, Keys keys, const Runtime* previous, base::Instant now)
     : config_(std::move(config)),
       keys_(std::move(keys)),
-      directory_(*config_),
+      key_uses_(previous == nullptr ? std::make_shared<tenancy::KeyUses>() : previous->key_uses_),
+      directory_(*config_, key_uses_.get()),
       routes_(*config_),
       quotas_(*config_, previous == nullptr ? nullptr : &previous->quotas_, now),
       prices_(*config_) {}

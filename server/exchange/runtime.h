@@ -1,7 +1,8 @@
 // What all workers share and never change: the configuration and everything that was made from it.
 // A reload makes a new one and leaves the old one to the calls that began with it.
 //
-// Immutable after construction but for the atomics inside the quota buckets; thread-safe. Shared by
+// Immutable after construction but for the atomics inside the quota buckets and of the last uses of
+// keys; thread-safe. Shared by
 // `std::shared_ptr<const Runtime>`.
 #pragma once
 
@@ -15,6 +16,7 @@
 #include "server/config/config.h"
 #include "server/quota/quota_book.h"
 #include "server/routing/route_table.h"
+#include "server/tenancy/key_uses.h"
 #include "server/tenancy/tenant_directory.h"
 #include "server/transport/header_list.h"
 
@@ -37,6 +39,8 @@ class Runtime {
 
   const config::Config& config() const { return *config_; }
   const tenancy::TenantDirectory& directory() const { return directory_; }
+  // When keys were last used: the same for all runtimes of a process.
+  tenancy::KeyUses& key_uses() const { return *key_uses_; }
   const routing::RouteTable& routes() const { return routes_; }
   const quota::QuotaBook& quotas() const { return quotas_; }
   const billing::PriceBook& prices() const { return prices_; }
@@ -52,6 +56,7 @@ class Runtime {
 
   const config::Snapshot config_;
   const Keys keys_;
+  const std::shared_ptr<tenancy::KeyUses> key_uses_;
   const tenancy::TenantDirectory directory_;
   const routing::RouteTable routes_;
   const quota::QuotaBook quotas_;

@@ -279,6 +279,13 @@ base::Task<OrError<MadeKey>> CreateKey(Worker& worker, const View& view, tenancy
   MadeKey made = MakeKeyOf(request.tenant, worker.clock().Now());
   made.key.name = request.name;
   made.key.models = request.models;
+  if (auto error = ReadKeyLimits(request.limits, &made.key.limits)) co_return *std::move(error);
+  if (request.budget) {
+    const base::Currency currency = view.config().billing.currency;
+    auto error = ReadKeyBudget(*request.budget, currency, &made.key.budget.emplace());
+    if (error) co_return *std::move(error);
+  }
+  if (auto error = ReadKeyRights(request.rights, &made.key.rights)) co_return *std::move(error);
   if (request.lifetime) made.key.expires_at = made.key.created_at + *request.lifetime;
   auto verdict = std::make_shared<StoreVerdict>();
   const tenancy::StoredKey key = made.key;

@@ -14,6 +14,7 @@
 
 #include "absl/time/time.h"
 #include "server/base/task.h"
+#include "server/exchange/key_terms.h"
 #include "server/exchange/ledger_access.h"
 #include "server/exchange/view.h"
 #include "server/exchange/worker.h"
@@ -66,6 +67,9 @@ struct KeyRequest {
   std::string name;
   std::vector<std::string> models;         // empty: those of the tenant
   std::optional<absl::Duration> lifetime;  // nothing: for ever
+  std::vector<KeyLimit> limits;            // over all models, beside those of the tenant
+  std::optional<KeyBudgetRequest> budget;  // nothing: none
+  std::vector<std::optional<config::KeyRight>> rights;  // nothing: none that we know; empty: all
 };
 // TOO_MANY.
 base::Task<OrError<MadeKey>> CreateKey(Worker& worker, const View& view, tenancy::KeyOwner who,

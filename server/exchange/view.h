@@ -5,9 +5,13 @@
 // worker's loop thread; only the Runtime in it is shared with the other workers.
 #pragma once
 
+#include <cstdint>
+#include <limits>
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "server/admission/gate.h"
@@ -81,6 +85,10 @@ class View {
   // What that tenant had left when a call of this worker last heard of it; more than anything
   // before.
   int64_t& available(size_t tenant) { return available_[tenant]; }
+  // What was left of the budget of a key of this runtime, likewise.
+  int64_t& budget_left(std::string_view key_id) {
+    return budgets_left_.try_emplace(key_id, std::numeric_limits<int64_t>::max()).first->second;
+  }
   // Of the tenant number `tenant` and a route of this runtime; stays valid as long as the View.
   const Series& series(size_t tenant, const routing::Route& route);
 
@@ -98,6 +106,8 @@ class View {
   std::vector<std::vector<Series>> series_;
   std::vector<std::shared_ptr<admission::TenantLoad>> loads_;  // the same
   std::vector<int64_t> available_;                             // by tenant
+  // By public id, of keys with a budget that were used.
+  std::unordered_map<std::string_view, int64_t> budgets_left_;
 };
 
 }  // namespace pingti::exchange

@@ -98,6 +98,8 @@ constexpr ReasonRow kReasons[kErrorReasonCount] = {
     {"KEY_UNKNOWN", absl::StatusCode::kNotFound},
     {"KEY_ENDED", absl::StatusCode::kFailedPrecondition},
     {"TOO_MANY", absl::StatusCode::kFailedPrecondition},
+    {"RIGHT_MISSING", absl::StatusCode::kPermissionDenied},
+    {"KEY_BUDGET_EXHAUSTED", absl::StatusCode::kFailedPrecondition},
 };
 
 }  // namespace

@@ -110,8 +110,10 @@ enum class ErrorReason {
   kKeyUnknown = 35,
   kKeyEnded = 36,
   kTooMany = 37,
+  kRightMissing = 38,
+  kKeyBudgetExhausted = 39,
 };
-inline constexpr int kErrorReasonCount = static_cast<int>(ErrorReason::kTooMany) + 1;
+inline constexpr int kErrorReasonCount = static_cast<int>(ErrorReason::kKeyBudgetExhausted) + 1;
 
 // Name as in ErrorInfo.reason and in metrics, for example `QUOTA_EXCEEDED`.
 std::string_view ErrorReasonName(ErrorReason reason);

@@ -5,6 +5,8 @@
 
 #include <grpcpp/impl/codegen/proto_utils.h>
 
+#include "server/rpc/credentials.h"
+
 namespace pingti::rpc {
 
 base::Instant DeadlineOf(const grpc::ServerContext& context, const base::Clock& clock) {
@@ -13,12 +15,6 @@ base::Instant DeadlineOf(const grpc::ServerContext& context, const base::Clock& 
     return base::Instant::InfiniteFuture();
   }
   return clock.MonotonicNow() + (absl::FromChrono(deadline) - clock.Now());
-}
-
-std::string_view AuthorizationOf(const grpc::ServerContext& context) {
-  const auto found = context.client_metadata().find("authorization");
-  if (found == context.client_metadata().end()) return {};
-  return {found->second.data(), found->second.size()};
 }
 
 CompletionCall::CompletionCall(const Listener& listener) : listener_(listener) {
@@ -47,7 +43,9 @@ void CompletionCall::Start() {
   input.arrival = accepted_at_;
   worker.NoteLoopDelay(worker.clock().MonotonicNow() - accepted_at_);
   input.deadline = DeadlineOf(context_, worker.clock());
-  input.authorization = AuthorizationOf(context_);
+  Credentials credentials = CredentialsOf(context_);
+  input.authorization = credentials.authorization;
+  input.peer_identities = std::move(credentials.peer_identities);
   if (worker.records_calls()) input.peer = context_.peer();
   input.bytes = static_cast<int64_t>(request_.Length());
   input.unreadable = ReadInput(&input);

@@ -36,9 +36,7 @@ struct Listener {
   LiveCalls* live_calls = nullptr;
 };
 
-// Time, metadata and peer of a call.
 base::Instant DeadlineOf(const grpc::ServerContext& context, const base::Clock& clock);
-std::string_view AuthorizationOf(const grpc::ServerContext& context);
 
 // A task of the loop that calls a method of its owner.
 template <typename Owner, void (Owner::*kMethod)()>

@@ -7,6 +7,7 @@
 
 #include "server/base/check.h"
 #include "server/base/task.h"
+#include "server/exchange/queries.h"
 #include "server/exchange/view.h"
 #include "server/exchange/worker.h"
 #include "server/model/failure.h"
@@ -28,7 +29,7 @@ struct QueryContext {
   // REQUIRES: the query is not for administrators.
   tenancy::Identity who() const {
     PINGTI_CHECK(!owner.is_admin, "administrators' keys are refused before");
-    return {owner.index, owner.key_id, owner.key_models};
+    return owner.identity();
   }
 };
 
@@ -37,7 +38,7 @@ struct Query {
   const google::protobuf::Message& request;
   const google::protobuf::Message& response;
   base::Task<QueryError> (*answer)(QueryContext);
-  bool for_admins = false;  // their keys are welcome, too
+  exchange::Permission permission{};  // who may ask
 };
 
 }  // namespace pingti::rpc

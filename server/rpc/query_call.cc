@@ -13,6 +13,7 @@
 #include "server/base/strings.h"
 #include "server/exchange/queries.h"
 #include "server/rpc/accounts_query.h"
+#include "server/rpc/credentials.h"
 #include "server/rpc/prices_query.h"
 #include "server/rpc/read_request.h"
 #include "server/rpc/status.h"
@@ -121,50 +122,57 @@ base::Task<QueryError> AnswerCreateEmbedding(QueryContext /*context*/) {
   co_return error;
 }
 
+constexpr exchange::Permission kOfModels = {.right = config::KeyRight::kComplete};
+constexpr exchange::Permission kOfAccount = {.for_admins = true,
+                                             .right = config::KeyRight::kReadAccount};
+constexpr exchange::Permission kOfAll = {.for_admins = true};
+// A tenant's key learns from the method that it is not an administrator's.
+constexpr exchange::Permission kForAdmins = {.for_admins = true};
+
 const Query& QueryAt(int index) {
   static const Query kQueries[kQueryCount] = {
       {telemetry::Method::kCountTokens, v1::CountTokensRequest::default_instance(),
-       v1::CountTokensResponse::default_instance(), &AnswerCountTokens},
+       v1::CountTokensResponse::default_instance(), &AnswerCountTokens, kOfModels},
       {telemetry::Method::kGetQuota, v1::GetQuotaRequest::default_instance(),
        v1::GetQuotaResponse::default_instance(), &AnswerGetQuota},
       {telemetry::Method::kListModels, v1::ListModelsRequest::default_instance(),
        v1::ListModelsResponse::default_instance(), &AnswerListModels},
       {telemetry::Method::kCreateEmbedding, v1::CreateEmbeddingRequest::default_instance(),
-       v1::CreateEmbeddingResponse::default_instance(), &AnswerCreateEmbedding},
+       v1::CreateEmbeddingResponse::default_instance(), &AnswerCreateEmbedding, kOfModels},
       {telemetry::Method::kGetBalance, v1::GetBalanceRequest::default_instance(),
-       v1::GetBalanceResponse::default_instance(), &AnswerGetBalance, true},
+       v1::GetBalanceResponse::default_instance(), &AnswerGetBalance, kOfAccount},
       {telemetry::Method::kTopUp, v1::TopUpRequest::default_instance(),
-       v1::TopUpResponse::default_instance(), &AnswerTopUp, true},
+       v1::TopUpResponse::default_instance(), &AnswerTopUp, kForAdmins},
       {telemetry::Method::kAdjust, v1::AdjustRequest::default_instance(),
-       v1::AdjustResponse::default_instance(), &AnswerAdjust, true},
+       v1::AdjustResponse::default_instance(), &AnswerAdjust, kForAdmins},
       {telemetry::Method::kListTransfers, v1::ListTransfersRequest::default_instance(),
-       v1::ListTransfersResponse::default_instance(), &AnswerListTransfers, true},
+       v1::ListTransfersResponse::default_instance(), &AnswerListTransfers, kOfAccount},
       {telemetry::Method::kListUsage, v1::ListUsageRequest::default_instance(),
-       v1::ListUsageResponse::default_instance(), &AnswerListUsage, true},
+       v1::ListUsageResponse::default_instance(), &AnswerListUsage, kOfAccount},
       {telemetry::Method::kListPrices, v1::ListPricesRequest::default_instance(),
-       v1::ListPricesResponse::default_instance(), &AnswerListPrices, true},
+       v1::ListPricesResponse::default_instance(), &AnswerListPrices, kOfAll},
       {telemetry::Method::kVerifyLedger, v1::VerifyLedgerRequest::default_instance(),
-       v1::VerifyLedgerResponse::default_instance(), &AnswerVerifyLedger, true},
+       v1::VerifyLedgerResponse::default_instance(), &AnswerVerifyLedger, kForAdmins},
       {telemetry::Method::kCreateTenant, v1::CreateTenantRequest::default_instance(),
-       v1::CreateTenantResponse::default_instance(), &AnswerCreateTenant, true},
+       v1::CreateTenantResponse::default_instance(), &AnswerCreateTenant, kForAdmins},
       {telemetry::Method::kSuspendTenant, v1::SuspendTenantRequest::default_instance(),
-       v1::SuspendTenantResponse::default_instance(), &AnswerSuspendTenant, true},
+       v1::SuspendTenantResponse::default_instance(), &AnswerSuspendTenant, kForAdmins},
       {telemetry::Method::kResumeTenant, v1::ResumeTenantRequest::default_instance(),
-       v1::ResumeTenantResponse::default_instance(), &AnswerResumeTenant, true},
+       v1::ResumeTenantResponse::default_instance(), &AnswerResumeTenant, kForAdmins},
       {telemetry::Method::kDeleteTenant, v1::DeleteTenantRequest::default_instance(),
-       v1::DeleteTenantResponse::default_instance(), &AnswerDeleteTenant, true},
+       v1::DeleteTenantResponse::default_instance(), &AnswerDeleteTenant, kForAdmins},
       {telemetry::Method::kSetTier, v1::SetTierRequest::default_instance(),
-       v1::SetTierResponse::default_instance(), &AnswerSetTier, true},
+       v1::SetTierResponse::default_instance(), &AnswerSetTier, kForAdmins},
       {telemetry::Method::kListTenants, v1::ListTenantsRequest::default_instance(),
-       v1::ListTenantsResponse::default_instance(), &AnswerListTenants, true},
+       v1::ListTenantsResponse::default_instance(), &AnswerListTenants, kForAdmins},
       {telemetry::Method::kCreateKey, v1::CreateKeyRequest::default_instance(),
-       v1::CreateKeyResponse::default_instance(), &AnswerCreateKey, true},
+       v1::CreateKeyResponse::default_instance(), &AnswerCreateKey, kForAdmins},
       {telemetry::Method::kRotateKey, v1::RotateKeyRequest::default_instance(),
-       v1::RotateKeyResponse::default_instance(), &AnswerRotateKey, true},
+       v1::RotateKeyResponse::default_instance(), &AnswerRotateKey, kForAdmins},
       {telemetry::Method::kRevokeKey, v1::RevokeKeyRequest::default_instance(),
-       v1::RevokeKeyResponse::default_instance(), &AnswerRevokeKey, true},
+       v1::RevokeKeyResponse::default_instance(), &AnswerRevokeKey, kForAdmins},
       {telemetry::Method::kListKeys, v1::ListKeysRequest::default_instance(),
-       v1::ListKeysResponse::default_instance(), &AnswerListKeys, true},
+       v1::ListKeysResponse::default_instance(), &AnswerListKeys, kForAdmins},
   };
   return kQueries[index];
 }
@@ -270,8 +278,10 @@ base::Task<void> QueryCall::Run() {
   std::unique_ptr<Message> request(query.request.New());
   std::unique_ptr<Message> response(query.response.New());
 
-  auto who = exchange::IdentifyOwner(*view, AuthorizationOf(context_), worker.clock().Now(),
-                                     query.for_admins);
+  const Credentials credentials = CredentialsOf(context_);
+  auto who =
+      exchange::IdentifyOwner(*view, {credentials.authorization, credentials.peer_identities},
+                              worker.clock().Now(), query.permission);
   const auto* owner = std::get_if<tenancy::KeyOwner>(&who);
   QueryError error;
   if (owner == nullptr) {

@@ -118,6 +118,9 @@ grpc::Status ToStatus(const model::CallError& error, std::string_view request_id
   if (error.reason == model::ErrorReason::kBalanceTooLow) {
     writer.AddPreconditionFailure("BALANCE", error.message);
   }
+  if (error.reason == model::ErrorReason::kKeyBudgetExhausted) {
+    writer.AddPreconditionFailure("KEY_BUDGET", error.message);
+  }
   writer.AddRequestInfo(request_id);
   return grpc::Status(code, message, details);
 }

@@ -6,18 +6,15 @@
 #include <variant>
 #include <vector>
 
-#include "absl/time/time.h"
 #include "pingti/v1/accounts_service.pb.h"
-#include "server/base/strings.h"
 #include "server/exchange/tenant_admin.h"
+#include "server/rpc/key_fields.h"
 #include "server/rpc/query_fields.h"
 
 namespace pingti::rpc {
 namespace {
 
 using exchange::TenantVerb;
-
-constexpr int64_t kDurationSecondsMax = 315'576'000'000;  // of google.protobuf.Duration
 
 v1::TenantState StateOf(tenancy::TenantState state) {
   switch (state) {
@@ -39,30 +36,6 @@ void WriteTenant(const tenancy::StoredTenant& from, v1::Tenant* to) {
   to->set_live_keys(from.live_keys);
 }
 
-void WriteKey(const tenancy::StoredKey& from, v1::Key* to) {
-  to->set_id(from.id);
-  to->set_tenant(from.tenant);
-  to->set_name(from.name);
-  for (const std::string& model : from.models) to->add_models(model);
-  WriteTime(from.created_at, to->mutable_create_time());
-  if (from.expires_at < absl::InfiniteFuture()) {
-    WriteTime(from.expires_at, to->mutable_expire_time());
-  }
-  if (from.revoked_at < absl::InfiniteFuture()) {
-    WriteTime(from.revoked_at, to->mutable_revoke_time());
-  }
-  to->set_replaced_by(from.replaced_by);
-}
-
-QueryError ReadDuration(const char* field, const google::protobuf::Duration& from,
-                        absl::Duration* to) {
-  const bool fits = from.seconds() >= 0 && from.seconds() <= kDurationSecondsMax &&
-                    from.nanos() >= 0 && from.nanos() <= kNanosMax;
-  if (!fits) return model::InvalidField(field, "is no time from 0 s on");
-  *to = absl::Seconds(from.seconds()) + absl::Nanoseconds(from.nanos());
-  return std::nullopt;
-}
-
 // What all methods that change a tenant have in common: `Response` has the tenant.
 template <typename Response>
 base::Task<QueryError> Change(QueryContext context, TenantVerb verb, std::string tenant,
@@ -81,9 +54,9 @@ base::Task<QueryError> Change(QueryContext context, TenantVerb verb, std::string
 }
 
 template <typename Response>
-void WriteMade(const exchange::MadeKey& made, google::protobuf::Message* out) {
-  auto* response = static_cast<Response*>(out);
-  WriteKey(made.key, response->mutable_key());
+void WriteMade(const exchange::MadeKey& made, const QueryContext& context) {
+  auto* response = static_cast<Response*>(context.out);
+  WriteKey(made.key, context.view.config().billing.currency, response->mutable_key());
   response->set_secret(made.secret);
 }
 
@@ -140,18 +113,11 @@ base::Task<QueryError> AnswerListTenants(QueryContext context) {
 base::Task<QueryError> AnswerCreateKey(QueryContext context) {
   const auto& request = static_cast<const v1::CreateKeyRequest&>(*context.in);
   exchange::KeyRequest wanted;
-  wanted.tenant = request.tenant();
-  wanted.name = request.name();
-  wanted.models.assign(request.models().begin(), request.models().end());
-  if (request.has_lifetime()) {
-    if (auto error = ReadDuration("lifetime", request.lifetime(), &wanted.lifetime.emplace())) {
-      co_return error;
-    }
-  }
+  if (auto error = ReadKeyRequest(request, &wanted)) co_return error;
   auto task = exchange::CreateKey(context.worker, context.view, context.owner, std::move(wanted));
   auto made = co_await std::move(task);
   if (auto* error = std::get_if<model::CallError>(&made)) co_return std::move(*error);
-  WriteMade<v1::CreateKeyResponse>(std::get<exchange::MadeKey>(made), context.out);
+  WriteMade<v1::CreateKeyResponse>(std::get<exchange::MadeKey>(made), context);
   co_return std::nullopt;
 }
 
@@ -164,7 +130,7 @@ base::Task<QueryError> AnswerRotateKey(QueryContext context) {
   auto task = exchange::RotateKey(context.worker, context.view, context.owner, std::move(rotation));
   auto made = co_await std::move(task);
   if (auto* error = std::get_if<model::CallError>(&made)) co_return std::move(*error);
-  WriteMade<v1::RotateKeyResponse>(std::get<exchange::MadeKey>(made), context.out);
+  WriteMade<v1::RotateKeyResponse>(std::get<exchange::MadeKey>(made), context);
   co_return std::nullopt;
 }
 
@@ -190,7 +156,7 @@ base::Task<QueryError> AnswerListKeys(QueryContext context) {
       response->set_next_page_token(response->keys(limit - 2).id());
       break;
     }
-    WriteKey(key, response->add_keys());
+    WriteKey(key, context.view.config().billing.currency, response->add_keys());
   }
   co_return std::nullopt;
 }

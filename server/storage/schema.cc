@@ -127,12 +127,46 @@ constexpr std::string_view kTables2[] = {
     "INSERT INTO tenant_changes (id, changes) VALUES (1, 0)",
 };
 
+constexpr std::string_view kTables3[] = {
+    // Limits of single API keys, over all models, by the names of the configuration. `burst` 0: as
+    // much as the limit.
+    "CREATE TABLE key_limits ("
+    "key_id TEXT NOT NULL REFERENCES api_keys (id), "
+    "kind TEXT NOT NULL CHECK (kind IN ('requests_per_minute', 'tokens_per_minute', "
+    "'requests_per_day', 'tokens_per_day', 'calls_at_once')), "
+    "amount $INT NOT NULL CHECK (amount >= 0), "
+    "burst $INT NOT NULL CHECK (burst BETWEEN 0 AND amount), "
+    "shadow $INT NOT NULL CHECK (shadow IN (0, 1)), "
+    "PRIMARY KEY (key_id, kind))$KEYED",
+
+    // What a key may do, with a space between. Its budget, in the ledger's currency; 0: none.
+    "ALTER TABLE api_keys ADD COLUMN rights TEXT NOT NULL DEFAULT 'complete read_account'",
+    "ALTER TABLE api_keys ADD COLUMN budget $INT NOT NULL DEFAULT 0 CHECK (budget >= 0)",
+    "ALTER TABLE api_keys ADD COLUMN budget_per TEXT NOT NULL DEFAULT 'day' "
+    "CHECK (budget_per IN ('day', 'month'))",
+
+    // Of keys with a budget: what their calls of one day or month (`2024-06-27`, `2024-06`, UTC)
+    // were charged and hold. Calls that count have the same period; the others have none.
+    "CREATE TABLE key_budgets ("
+    "tenant TEXT NOT NULL REFERENCES accounts (tenant), "
+    "key_id TEXT NOT NULL, "
+    "period TEXT NOT NULL, "
+    "spent $INT NOT NULL CHECK (spent >= 0), "
+    "held $INT NOT NULL CHECK (held >= 0), "
+    "PRIMARY KEY (tenant, key_id, period))$KEYED",
+    "ALTER TABLE calls ADD COLUMN budget_period TEXT NOT NULL DEFAULT ''",
+
+    // When a key was last used, also one of the configuration.
+    "CREATE TABLE key_uses (key_id TEXT PRIMARY KEY, used_at $INT NOT NULL)$KEYED",
+};
+
 }  // namespace
 
 const std::vector<SchemaStep>& SchemaSteps() {
   static const std::vector<SchemaStep> steps = {
       {.version = 1, .statements = kTables1, .sqlite_only = kSqlite1, .postgres_only = kPostgres1},
       {.version = 2, .statements = kTables2, .sqlite_only = {}, .postgres_only = {}},
+      {.version = 3, .statements = kTables3, .sqlite_only = {}, .postgres_only = {}},
   };
   return steps;
 }

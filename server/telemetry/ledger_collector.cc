@@ -8,8 +8,9 @@ namespace {
 // Amounts are shown in units of the ledger's currency: Prometheus' numbers are doubles.
 constexpr double kNanoPerUnit = 1e9;
 
-constexpr std::string_view kHoldResults[] = {"held",        "balance_too_low", "id_in_use",
-                                             "id_of_other", "no_account",      "failed"};
+constexpr std::string_view kHoldResults[kHoldResultCount] = {
+    "held",       "balance_too_low", "key_budget_exhausted", "id_in_use", "id_of_other",
+    "no_account", "failed"};
 
 double Units(const Counter& nano) { return static_cast<double>(nano.value()) / kNanoPerUnit; }
 

@@ -12,9 +12,18 @@
 namespace pingti::telemetry {
 
 // What became of the hold that a call asked for.
-enum class HoldResult { kHeld, kBalanceTooLow, kIdInUse, kIdOfOther, kNoAccount, kFailed };
-inline constexpr int kHoldResultCount = 6;
-// Label: `held`, `balance_too_low`, `id_in_use`, `id_of_other`, `no_account`, `failed`.
+enum class HoldResult {
+  kHeld,
+  kBalanceTooLow,
+  kKeyBudgetExhausted,
+  kIdInUse,
+  kIdOfOther,
+  kNoAccount,
+  kFailed
+};
+inline constexpr int kHoldResultCount = 7;
+// Label: `held`, `balance_too_low`, `key_budget_exhausted`, `id_in_use`, `id_of_other`,
+// `no_account`, `failed`.
 std::string_view HoldResultName(HoldResult result);
 
 struct LedgerStats {

@@ -39,9 +39,13 @@ struct StoredKey {
   std::string name;                 // for people; several keys may have the same
   std::string sha256;               // of the whole key, 32 bytes; empty where keys are listed
   std::vector<std::string> models;  // empty: those of the tenant
+  config::ClassLimits limits;       // over all models, beside those of the tenant
+  config::KeyRights rights;
+  std::optional<config::KeyBudget> budget;
   absl::Time created_at;
   absl::Time expires_at = absl::InfiniteFuture();
   absl::Time revoked_at = absl::InfiniteFuture();
+  absl::Time used_at = absl::InfinitePast();  // last, as far as it is written; ListKeys() only
   std::string replaced_by;  // public id of the key that it was rotated to; empty: none
 };
 
@@ -80,10 +84,10 @@ class TenantStore {
 
   // `key` is without the two that say how it ended. kUnknownTenant, kTooMany.
   StoreVerdict CreateKey(const StoredKey& key);
-  // A new key in place of the live key `id` of the same tenant, with its name, models and lifetime;
-  // that one ends at `until`, or before where it would. `made` has id, tenant and sha256, and
-  // created_at, which is now; what it has taken over is set. kUnknownTenant, kUnknownKey,
-  // kKeyEnded, kTooMany.
+  // A new key in place of the live key `id` of the same tenant, with its name, models, limits,
+  // rights, budget and lifetime; that one ends at `until`, or before where it would. `made` has id,
+  // tenant and sha256, and created_at, which is now; what it has taken over is set. kUnknownTenant,
+  // kUnknownKey, kKeyEnded, kTooMany.
   StoreVerdict RotateKey(const std::string& id, absl::Time until, StoredKey* made);
   // kUnknownTenant, kUnknownKey. A key that has ended stays as it is.
   StoreVerdict RevokeKey(const std::string& tenant, const std::string& id, absl::Time at);

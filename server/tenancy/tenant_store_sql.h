@@ -4,6 +4,8 @@
 #include <soci/soci.h>
 
 #include <cstdint>
+#include <string>
+#include <unordered_map>
 
 #include "server/tenancy/tenant_store.h"
 
@@ -14,5 +16,15 @@ inline int64_t ChangedRows(soci::statement& statement) {
   statement.execute(true);
   return statement.get_affected_rows();
 }
+
+// Limits of keys (key_limits_sql.cc), by public id. Keys without any are not in it.
+using LimitsById = std::unordered_map<std::string, config::ClassLimits>;
+
+void InsertLimits(soci::session& sql, const StoredKey& key);
+// Of a tenant's keys from `first` to `last`.
+LimitsById ReadLimits(soci::session& sql, const std::string& tenant, const std::string& first,
+                      const std::string& last);
+// Of all keys that are not revoked.
+LimitsById ReadLiveLimits(soci::session& sql);
 
 }  // namespace pingti::tenancy

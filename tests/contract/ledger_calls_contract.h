@@ -150,9 +150,9 @@ TEST_P(LedgerContract, AHoldGrowsWhileThereIsMoney) {
   OpenAccount(kAcme, 100);
   Hold(Request("a", 10));
   const auto grow = [&](int64_t nano) {
-    bool grown = false;
-    Do([&](Ledger& ledger) { grown = ledger.GrowHold(kAcme, "a", nano); });
-    return grown;
+    HoldReply reply;
+    Do([&](Ledger& ledger) { reply = ledger.GrowHold(Request("a", 0), nano); });
+    return reply.verdict == HoldVerdict::kHeld;
   };
   EXPECT_TRUE(grow(60));
   EXPECT_TRUE(grow(60));  // again, after a lost reply

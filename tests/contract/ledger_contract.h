@@ -3,6 +3,7 @@
 //   INSTANTIATE_TEST_SUITE_P(Sqlite, LedgerContract, ::testing::Values(&MakeSqliteHarness));
 #pragma once
 
+#include "tests/contract/ledger_budget_contract.h"
 #include "tests/contract/ledger_calls_contract.h"
 #include "tests/contract/ledger_fixture.h"
 #include "tests/contract/ledger_money_contract.h"

@@ -44,15 +44,16 @@ class Example {
                                                .at = at_});
       return reply.verdict == TopUpReply::Verdict::kDone ? "" : "refused";
     }
-    if (event == "grow") return ledger_.GrowHold(kTenant, call, amount) ? "" : "refused";
-    if (event == "hold") {
+    if (event == "grow" || event == "hold") {
       HoldRequest request;
       request.tenant = kTenant;
       request.request_id = call;
       request.owner = "doc";
       request.nano = amount;
       request.at = at_;
-      return ledger_.Hold(request).verdict == HoldVerdict::kHeld ? "" : "refused";
+      const HoldReply reply =
+          event == "grow" ? ledger_.GrowHold(request, amount) : ledger_.Hold(request);
+      return reply.verdict == HoldVerdict::kHeld ? "" : "refused";
     }
     CallEnd end;
     end.tenant = kTenant;

@@ -31,7 +31,17 @@ class FakeLedger final : public billing::LedgerStore {
            {.verdict = verdict, .balance = {.cash = available}, .charged = charged});
   }
   void Fail() { Answer(billing::HoldState::kFailed, {}); }
-  void RefuseGrowth() { asked_.back()->RefuseGrowth(); }
+  void RefuseGrowth(billing::HoldReply reply = {.verdict = billing::HoldVerdict::kBalanceTooLow}) {
+    asked_.back()->RefuseGrowth(reply);
+  }
+  void RefuseForBudget(billing::BudgetUse use) {
+    Answer(billing::HoldState::kRefused, {.verdict = billing::HoldVerdict::kKeyBudgetExhausted,
+                                          .balance = {.cash = available_},
+                                          .budget = use});
+  }
+  void HoldWithinBudget(billing::BudgetUse use) {
+    Answer(billing::HoldState::kHeld, {.balance = {.cash = available_}, .budget = use});
+  }
 
   const billing::HoldRequest& asked() const { return asked_.back()->request; }
   size_t asked_count() const { return asked_.size(); }

@@ -145,6 +145,17 @@ models:
   EXPECT_THAT(run.errors, AllOf(HasSubstr("provider"), HasSubstr("PINGTI_TEST_KEY")));
 }
 
+TEST(StartTest, ABudgetOfAKeyTakesALedger) {
+  const ApiKey key = MakeApiKey();
+  const Ended run =
+      StartWith(std::string(kSmallConfig) +
+                "tiers: [{name: T}]\ntenants: [{name: acme, tier: T, keys: [{record: \"" +
+                key.record + "\", budget: {amount: 5, per: day}}]}]\n");
+  EXPECT_EQ(run.code, 1);
+  EXPECT_THAT(run.errors, AllOf(HasSubstr("of tenant acme has a budget, which takes a ledger"),
+                                HasSubstr("billing.data_dir")));
+}
+
 TEST(StartTest, CheckConfigSaysRightOrWrong) {
   const std::string right = WriteFile("right.yaml", kSmallConfig);
   Ended run = RunToEnd({ServerBinary(), "--check-config", right});

@@ -235,6 +235,92 @@ TEST_F(TenantAdminTest, OnlyAnAdministratorMayAndMistakesAreNamed) {
   }
 }
 
+TEST_F(TenantAdminTest, AKeyHasLimitsOfItsOwn) {
+  Create("acme");
+  v1::CreateKeyRequest request = Of<v1::CreateKeyRequest>("acme");
+  request.set_name("batch");
+  v1::KeyLimit* limit = request.add_limits();
+  limit->set_limit(2);
+  const auto wrong = Admin().CreateKey(request);
+  ASSERT_FALSE(wrong.ok());
+  EXPECT_THAT(wrong.error().message, HasSubstr("limits[0].dimension"));
+  limit->set_dimension(v1::QUOTA_DIMENSION_REQUESTS_PER_DAY);
+  const auto made = Admin().CreateKey(request);
+  ASSERT_TRUE(made.ok()) << made.error().message;
+  EXPECT_EQ(made->key().limits(0).limit(), 2);
+  ASSERT_TRUE(SoonCalled(made->secret(), ""));
+  EXPECT_EQ(Called(made->secret()), "");
+  EXPECT_EQ(Called(made->secret()), "QUOTA_EXCEEDED");
+  const std::string other = CreateKey("acme").secret();
+  EXPECT_TRUE(SoonCalled(other, ""));
+  const std::string secret =
+      Run({"key", "create", "acme", "--name", "n", "--limit", "calls_at_once=0"});
+  EXPECT_TRUE(SoonCalled(secret, "QUOTA_EXCEEDED"));
+  EXPECT_THAT(Run({"key", "list", "acme"}), HasSubstr("requests_per_day=2"));
+  EXPECT_THAT(Run({"key", "list", "acme"}), HasSubstr("calls_at_once=0"));
+}
+
+TEST_F(TenantAdminTest, AKeyDoesWhatItHasTheRightTo) {
+  Create("acme");
+  v1::CreateKeyRequest request = Of<v1::CreateKeyRequest>("acme");
+  request.set_name("accounting");
+  request.add_rights(v1::KEY_RIGHT_READ_ACCOUNT);
+  const auto reader = Admin().CreateKey(request);
+  ASSERT_TRUE(reader.ok()) << reader.error().message;
+  EXPECT_EQ(reader->key().rights_size(), 1);
+  ASSERT_TRUE(SoonCalled(reader->secret(), "RIGHT_MISSING"));
+  const auto refused = server_.Client(reader->secret()).Generate(Ask("Hello", "chat"));
+  EXPECT_EQ(refused.error().code, grpc::StatusCode::PERMISSION_DENIED);
+  const client::Client accounting = server_.Client(reader->secret());
+  EXPECT_EQ(Told(accounting.GetBalance({})), "");
+  EXPECT_EQ(Told(accounting.ListTransfers({})), "");
+  EXPECT_EQ(Told(accounting.ListUsage({})), "");
+  EXPECT_EQ(Told(accounting.GetQuota()), "");
+  EXPECT_EQ(Told(accounting.VerifyLedger()), "NOT_ADMIN");
+  const std::string writer = Run({"key", "create", "acme", "--name", "app", "--right", "complete"});
+  ASSERT_TRUE(SoonCalled(writer, ""));
+  const client::Client app = server_.Client(writer);
+  EXPECT_EQ(Told(app.GetBalance({})), "RIGHT_MISSING");
+  EXPECT_EQ(Told(app.ListTransfers({})), "RIGHT_MISSING");
+  EXPECT_EQ(Told(app.ListUsage({})), "RIGHT_MISSING");
+  EXPECT_THAT(Run({"key", "list", "acme"}), HasSubstr("read_account"));
+}
+
+// A word costs 0.00002 CNY, a call with "Hello" some of them.
+TEST_F(TenantAdminTest, AKeySpendsItsBudgetAndNoMore) {
+  Create("acme");
+  v1::CreateKeyRequest request = Of<v1::CreateKeyRequest>("acme");
+  request.set_name("intern");
+  request.mutable_budget()->mutable_amount()->set_nano_units(kUnit / 50);
+  const auto wrong = Admin().CreateKey(request);
+  ASSERT_FALSE(wrong.ok());
+  EXPECT_THAT(wrong.error().message, HasSubstr("budget.period"));
+  request.mutable_budget()->set_period(v1::BUDGET_PERIOD_MONTH);
+  const auto made = Admin().CreateKey(request);
+  ASSERT_TRUE(made.ok()) << made.error().message;
+  EXPECT_EQ(made->key().budget().amount().currency(), "CNY");
+  ASSERT_TRUE(SoonCalled(made->secret(), ""));
+  const client::Client intern = server_.Client(made->secret());
+  // A stream that would cost more than the budget ends with it.
+  auto stream = intern.Stream(Ask("Slow [sim:chunks=5000,chunk_interval_ms=1]"));
+  while (stream.Next()) {
+  }
+  const client::Error& ended = stream.Finish();
+  EXPECT_EQ(ended.reason, "KEY_BUDGET_EXHAUSTED") << ended.message;
+  EXPECT_THAT(ended.metadata, testing::Contains(testing::Key("cost")));
+  ASSERT_TRUE(SoonCalled(made->secret(), "KEY_BUDGET_EXHAUSTED"));
+  const auto refused = intern.Generate(Ask("Hello", "chat"));
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code, grpc::StatusCode::FAILED_PRECONDITION);
+  EXPECT_EQ(refused.error().metadata.at("budget"), "0.02 CNY");
+  EXPECT_EQ(refused.error().metadata.at("period"), "month");
+  EXPECT_THAT(refused.error().metadata.at("resets_at"), HasSubstr("-01T00:00:00Z"));
+  // The tenant still has money, and its other keys serve.
+  EXPECT_TRUE(SoonCalled(CreateKey("acme").secret(), ""));
+  EXPECT_EQ(Told(intern.GetBalance({})), "");
+  EXPECT_THAT(Run({"key", "list", "acme"}), HasSubstr("0.02 CNY/month"));
+}
+
 TEST_F(TenantAdminTest, TheCommandsDoTheSame) {
   EXPECT_THAT(Run({"tenant", "create", "acme", "--tier", "Free"}), HasSubstr("active"));
   const std::string secret =

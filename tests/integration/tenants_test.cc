@@ -179,6 +179,25 @@ TEST_F(TenantsTest, AReloadAndAChangeDoNotUndoEachOther) {
   EXPECT_THAT(server.process().Errors(), HasSubstr("tenant stored of the database is left out"));
 }
 
+TEST_F(TenantsTest, TheLastUseOfAKeyIsWrittenAtTheEndAtTheLatest) {
+  Create(kStored);
+  CreateKey(Record(key_));
+  const absl::Time began = Now();
+  const auto used_at = [&] {
+    absl::Time used;
+    world_.Do([&](billing::Ledger& ledger) {
+      used = TenantStore(ledger.database()).ListKeys(kStored, "", 1).at(0).used_at;
+    });
+    return used;
+  };
+  EXPECT_EQ(used_at(), absl::InfinitePast());
+  ASSERT_TRUE(SoonTold(key_.key, ""));
+  servers_[1]->StopCleanly();
+  EXPECT_GE(used_at(), began - absl::Seconds(1));
+  EXPECT_LE(used_at(), Now());
+  servers_[1] = world_.Start();
+}
+
 TEST_F(TenantsTest, WhatWasThereIsThereAfterARestart) {
   Create(kStored);
   CreateKey(Record(key_));

@@ -63,6 +63,49 @@ TEST_F(AuthenticateTest, AnythingElseIsInvalid) {
   }
 }
 
+TEST_F(AuthenticateTest, WithoutAKeyAPeerIsTheTenantThatHasItsIdentity) {
+  config::Config config = MakeConfig();
+  config.tenants[0].identities = {"spiffe://company/acme", "acme.test"};
+  config.tenants[1].identities = {"spiffe://company/duck"};
+  const tenancy::TenantDirectory directory(config);
+  const auto who = [&](std::string_view authorization, const std::vector<std::string>& peer) {
+    const auto found = Authenticate({authorization, peer}, directory, config, kNow);
+    if (const auto* error = std::get_if<model::CallError>(&found)) {
+      return std::string(model::ErrorReasonName(error->reason));
+    }
+    const auto& identity = std::get<tenancy::Identity>(found);
+    EXPECT_EQ(identity.key_id, authorization.empty() ? "" : "acme");
+    return config.tenants[identity.tenant].name;
+  };
+  EXPECT_EQ(who("", {"spiffe://company/acme"}), "acme");
+  EXPECT_EQ(who("", {"other", "acme.test", "spiffe://company/acme"}), "acme");
+  EXPECT_EQ(who("", {"spiffe://company/duck"}), "TENANT_SUSPENDED");
+  EXPECT_EQ(who("", {"spiffe://company/acme", "spiffe://company/duck"}), "KEY_MISSING");
+  for (const char* other : {"", "spiffe://company/acm", "spiffe://company/acme/", "ACME.test"}) {
+    EXPECT_EQ(who("", {other}), "KEY_MISSING") << other;
+  }
+  // A key that is sent decides, also a wrong one.
+  EXPECT_EQ(who("Bearer pt_acme_s3cret", {"spiffe://company/duck"}), "acme");
+  EXPECT_EQ(who("Bearer pt_acme_wrong", {"spiffe://company/acme"}), "KEY_INVALID");
+  const auto unknown =
+      AuthenticateOwner({"", std::vector<std::string>{"nobody"}}, directory, config, kNow);
+  EXPECT_THAT(std::get<model::CallError>(unknown).message, HasSubstr("the peer's certificate"));
+}
+
+TEST_F(AuthenticateTest, AKeyMayDoWhatItHasTheRightTo) {
+  config::Config config = MakeConfig();
+  config.tenants[0].keys[0].rights.complete = false;
+  const tenancy::TenantDirectory directory(config);
+  const auto who = Authenticate("Bearer pt_acme_s3cret", directory, config, kNow);
+  const auto& identity = std::get<tenancy::Identity>(who);
+  EXPECT_FALSE(CheckRight(identity, config::KeyRight::kReadAccount));
+  const auto refused = CheckRight(identity, config::KeyRight::kComplete);
+  ASSERT_TRUE(refused.has_value());
+  EXPECT_EQ(refused->reason, model::ErrorReason::kRightMissing);
+  EXPECT_EQ(refused->code(), absl::StatusCode::kPermissionDenied);
+  EXPECT_EQ(refused->metadata.at("right"), "complete");
+}
+
 TEST_F(AuthenticateTest, WrongSecretAndUnknownIdLookTheSame) {
   const auto wrong = Authenticate("Bearer pt_acme_wrong", directory_, config_, kNow);
   const auto unknown = Authenticate("Bearer pt_nobody_wrong", directory_, config_, kNow);

@@ -24,6 +24,7 @@ TEST(ExitCodeOf, DistinguishesKinds) {
   EXPECT_EQ(ExitCodeOf(ErrorOf(StatusCode::UNAVAILABLE, "OVERLOADED")), 5);
   EXPECT_EQ(ExitCodeOf(ErrorOf(StatusCode::UNAVAILABLE, "PROVIDER_RATE_LIMITED")), 5);
   EXPECT_EQ(ExitCodeOf(ErrorOf(StatusCode::FAILED_PRECONDITION, "BALANCE_TOO_LOW")), 5);
+  EXPECT_EQ(ExitCodeOf(ErrorOf(StatusCode::FAILED_PRECONDITION, "KEY_BUDGET_EXHAUSTED")), 5);
   EXPECT_EQ(ExitCodeOf(ErrorOf(StatusCode::UNAVAILABLE, "TARGETS_UNAVAILABLE")), 6);
   EXPECT_EQ(ExitCodeOf(ErrorOf(StatusCode::UNAVAILABLE)), 6);
   EXPECT_EQ(ExitCodeOf(ErrorOf(StatusCode::DEADLINE_EXCEEDED, "DEADLINE", true)), 7);

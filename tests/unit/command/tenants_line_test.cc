@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "client/command/key_terms.h"
 #include "client/command/tenants.h"
 #include "tests/unit/command/line_fixture.h"
 
@@ -51,6 +52,38 @@ TEST_F(TenantsLineTest, AKeyHasANameAndMayHaveModelsAndAnEnd) {
   EXPECT_FALSE(Parse({"key", "revoke", "acme"}));
 }
 
+TEST_F(TenantsLineTest, AKeyMayHaveLimits) {
+  const auto line = Parse({"key", "create", "acme", "--name", "n", "--limit",
+                           "requests_per_minute=60:10", "--limit", "tokens_per_day=0"});
+  ASSERT_TRUE(line) << err_;
+  ASSERT_EQ(line->limits.size(), 2u);
+  EXPECT_EQ(line->limits[0].dimension(), v1::QUOTA_DIMENSION_REQUESTS_PER_MINUTE);
+  EXPECT_EQ(line->limits[0].limit(), 60);
+  EXPECT_EQ(line->limits[0].burst(), 10);
+  EXPECT_EQ(line->limits[1].dimension(), v1::QUOTA_DIMENSION_TOKENS_PER_DAY);
+  EXPECT_EQ(line->limits[1].burst(), 0);
+  EXPECT_THAT(line->rights, ElementsAre());
+  EXPECT_FALSE(Parse({"key", "create", "acme", "--name", "n", "--limit", "requests=60"}));
+  EXPECT_THAT(err_, HasSubstr("'requests=60' is no limit"));
+}
+
+TEST_F(TenantsLineTest, AKeyMayHaveFewerRights) {
+  const auto line = Parse({"key", "create", "acme", "--name", "n", "--right", "read_account"});
+  ASSERT_TRUE(line) << err_;
+  EXPECT_THAT(line->rights, ElementsAre(v1::KEY_RIGHT_READ_ACCOUNT));
+  EXPECT_FALSE(Parse({"key", "create", "acme", "--name", "n", "--right", "all"}));
+  EXPECT_THAT(err_, HasSubstr("'all' is no right"));
+}
+
+TEST_F(TenantsLineTest, AKeyMayHaveABudget) {
+  const auto line = Parse({"key", "create", "acme", "--name", "n", "--budget", "50/day"});
+  ASSERT_TRUE(line) << err_;
+  ASSERT_TRUE(line->budget.has_value());
+  EXPECT_EQ(line->budget->amount().nano_units(), 50'000'000'000);
+  EXPECT_FALSE(Parse({"key", "create", "acme", "--name", "n", "--budget", "50"}));
+  EXPECT_THAT(err_, HasSubstr("'50' is no budget"));
+}
+
 TEST_F(TenantsLineTest, ALifetimeIsWholeAndBounded) {
   EXPECT_EQ(ParseLifetime("45s"), 45);
   EXPECT_EQ(ParseLifetime("30m"), 1'800);
@@ -78,15 +111,19 @@ TEST(KeysTableTest, ShowsHowKeysEnd) {
   v1::Key key;
   key.set_id("k1");
   key.set_name("批处理");
+  key.add_rights(v1::KEY_RIGHT_COMPLETE);
   key.mutable_create_time()->set_seconds(1'717'200'000);
-  EXPECT_EQ(KeysTable({key}, false),
-            "ID  NAME    MODELS  SINCE (UTC)          EXPIRES  REVOKED  REPLACED BY\n"
-            "k1  批处理  all     2024-06-01 00:00:00  never\n");
+  EXPECT_EQ(
+      KeysTable({key}, false),
+      "ID  NAME    MODELS  RIGHTS    LIMITS  BUDGET  SINCE (UTC)          LAST USED  EXPIRES  "
+      "REVOKED  REPLACED BY\n"
+      "k1  批处理  all     complete                  2024-06-01 00:00:00  never      never\n");
   key.add_models("gpt-4o");
   key.add_models("yi-large");
   key.mutable_expire_time()->set_seconds(1'717'200'001);
   key.set_replaced_by("k2");
-  EXPECT_THAT(KeysTable({key}, false), HasSubstr("gpt-4o, yi-large"));
+  *key.add_limits() = *ParseKeyLimit("calls_at_once=2");
+  EXPECT_THAT(KeysTable({key}, false), HasSubstr("gpt-4o, yi-large  complete  calls_at_once=2"));
   EXPECT_THAT(KeysTable({key}, false), HasSubstr("2024-06-01 00:00:01           k2"));
 }
 

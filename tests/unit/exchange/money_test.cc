@@ -35,6 +35,10 @@ class MoneyTest : public CallFixture {
     EXPECT_FALSE(fake_.ends().empty());
     return fake_.ends().back();
   }
+  // The wall clock says so.
+  void StepTo(absl::CivilSecond time) {
+    clock_.StepWall(absl::FromCivil(time, absl::UTCTimeZone()) - clock_.Now());
+  }
   void ExpectEnds(size_t count) const { EXPECT_EQ(fake_.ends().size(), count); }
 
   fakes::FakeLedger fake_;
@@ -199,6 +203,81 @@ TEST_F(MoneyTest, ALongAnswerTopsItsHoldUpAndEndsWithTheMoney) {
   EXPECT_EQ(ReasonOf(running), "BALANCE_TOO_LOW");
   EXPECT_THAT(running.sink.error()->message, HasSubstr("has run out"));
   EXPECT_NE(Metadata(running, "output_tokens"), "(none)");
+  ExpectEnds(1);
+  EXPECT_TRUE(end().post);
+  EXPECT_GT(end().cost, 100 * kNano);
+  EXPECT_TRUE(exchange().aborted());
+}
+
+TEST_F(MoneyTest, ACallBelongsToThePeriodInWhichItBegan) {
+  config_.tenants[0].keys[0].budget = config::KeyBudget{5 * kNano, config::BudgetPeriod::kMonth};
+  StepTo({2024, 6, 30, 23, 59, 59});
+  Running& running = StartUnary();
+  EXPECT_EQ(fake_.asked().budget.nano, 5 * kNano);
+  EXPECT_EQ(fake_.asked().budget.period, "2024-06");
+  After(absl::Seconds(2));
+  fake_.HoldWithinBudget({.spent = 0, .held = 5 * kNano});
+  exchange().Answer(200, kJson, WholeAnswer("Hello", kUsage30));
+  EXPECT_EQ(ReasonOf(running), "OK");
+  EXPECT_EQ(end().key_id, "acme");
+  EXPECT_EQ(end().budget_period, "2024-06");
+  EXPECT_EQ(end().cost, 30 * kNano);
+}
+
+TEST_F(MoneyTest, AKeyWithoutABudgetIsNotAsked) {
+  StartUnary();
+  EXPECT_EQ(fake_.asked().budget.period, "");
+  fake_.Hold();
+  exchange().Answer(200, kJson, WholeAnswer("Hello", kUsage30));
+  EXPECT_EQ(end().budget_period, "");
+}
+
+TEST_F(MoneyTest, PastItsBudgetAKeyIsRefusedAndToldUntilWhen) {
+  config_.tenants[0].keys[0].budget = config::KeyBudget{150 * kNano, config::BudgetPeriod::kDay};
+  StepTo({2024, 6, 27, 8, 0, 0});
+  Running& running = StartUnary();
+  fake_.RefuseForBudget({.spent = 100 * kNano, .held = 20 * kNano});
+  EXPECT_EQ(ReasonOf(running), "KEY_BUDGET_EXHAUSTED");
+  EXPECT_EQ(Metadata(running, "price"), "0.00214 CNY");
+  EXPECT_EQ(Metadata(running, "budget"), "0.003 CNY");
+  EXPECT_EQ(Metadata(running, "spent"), "0.002 CNY");
+  EXPECT_EQ(Metadata(running, "held"), "0.0004 CNY");
+  EXPECT_EQ(Metadata(running, "period"), "day");
+  EXPECT_EQ(Metadata(running, "resets_at"), "2024-06-28T00:00:00Z");
+  EXPECT_TRUE(exchange().aborted());
+  ExpectEnds(0);
+  ExpectAllQuiet();
+  // From now on nothing is sent for the key before it is known that there is room.
+  EXPECT_EQ(transport_.exchanges().size(), 1u);
+  Running& second = StartUnary();
+  EXPECT_EQ(transport_.exchanges().size(), 1u);
+  fake_.HoldWithinBudget({.spent = 0, .held = 10 * kNano});
+  EXPECT_EQ(transport_.exchanges().size(), 2u);
+  exchange().Answer(200, kJson, WholeAnswer("Hello", kUsage30));
+  EXPECT_EQ(ReasonOf(second), "OK");
+  Running& third = StartUnary();
+  EXPECT_EQ(transport_.exchanges().size(), 3u);
+  fake_.HoldWithinBudget({.spent = 30 * kNano, .held = 10 * kNano});
+  exchange().Answer(200, kJson, WholeAnswer("Hello", kUsage30));
+  EXPECT_EQ(ReasonOf(third), "OK");
+}
+
+TEST_F(MoneyTest, ALongAnswerEndsWithTheBudgetOfItsKey) {
+  config_.tenants[0].keys[0].budget = config::KeyBudget{200 * kNano, config::BudgetPeriod::kDay};
+  Running& running = StartStream();
+  exchange().Header(200, kEventStream);
+  fake_.HoldWithinBudget({.spent = 0, .held = 107 * kNano});
+  std::string words;
+  for (int i = 0; i < 100; ++i) words += " word";
+  exchange().Body(Chunk(words));
+  ASSERT_FALSE(fake_.growths().empty());
+  fake_.RefuseGrowth({.verdict = HoldVerdict::kKeyBudgetExhausted,
+                      .balance = {.cash = 1'000'000'000},
+                      .budget = billing::BudgetUse{.spent = 0, .held = 107 * kNano}});
+  EXPECT_EQ(ReasonOf(running), "KEY_BUDGET_EXHAUSTED");
+  EXPECT_EQ(Metadata(running, "held"), "0.00214 CNY");
+  EXPECT_NE(Metadata(running, "output_tokens"), "(none)");
+  EXPECT_NE(Metadata(running, "cost"), "(none)");
   ExpectEnds(1);
   EXPECT_TRUE(end().post);
   EXPECT_GT(end().cost, 100 * kNano);

@@ -65,6 +65,8 @@ TEST(ErrorReasonTest, HasTheCodeOfTheTableOfErrors) {
       {ErrorReason::kKeyUnknown, absl::StatusCode::kNotFound},
       {ErrorReason::kKeyEnded, absl::StatusCode::kFailedPrecondition},
       {ErrorReason::kTooMany, absl::StatusCode::kFailedPrecondition},
+      {ErrorReason::kRightMissing, absl::StatusCode::kPermissionDenied},
+      {ErrorReason::kKeyBudgetExhausted, absl::StatusCode::kFailedPrecondition},
   };
   for (const auto& [reason, code] : table) {
     EXPECT_EQ(ErrorReasonCode(reason), code) << ErrorReasonName(reason);

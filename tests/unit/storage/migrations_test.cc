@@ -33,10 +33,13 @@ class MigrationsTest : public ::testing::Test {
 TEST_F(MigrationsTest, AnOlderDatabaseIsBroughtUpToDate) {
   Change([](soci::session& sql) {
     // As step 1 has left it, with an account.
-    sql << "DROP TABLE api_keys";
+    for (const char* table : {"key_uses", "key_budgets", "key_limits", "api_keys"}) {
+      sql << "DROP TABLE " << table;
+    }
+    sql << "ALTER TABLE calls DROP COLUMN budget_period";
     sql << "DROP TABLE tenants";
     sql << "DROP TABLE tenant_changes";
-    sql << "DELETE FROM schema_steps WHERE version = 2";
+    sql << "DELETE FROM schema_steps WHERE version >= 2";
     sql << "INSERT INTO accounts (tenant, cash, bonus, held, created_at) "
            "VALUES ('acme', 7, 0, 0, 0)";
   });

@@ -101,5 +101,24 @@ TEST_F(TenantDirectoryTest, AcceptsAKeyThatWasJustMade) {
   EXPECT_TRUE(TenantDirectory(config).Find(made.key, kNow).has_value());
 }
 
+TEST(PeerTest, IsFoundByAnIdentityThatOneTenantHas) {
+  config::Config config;
+  for (const char* name : {"acme", "duck"}) {
+    config::Tenant& tenant = config.tenants.emplace_back();
+    tenant.name = name;
+    tenant.identities = {"spiffe://company/" + tenant.name, tenant.name + ".test"};
+  }
+  const TenantDirectory directory(config);
+  const auto find = [&](std::vector<std::string> identities) {
+    return directory.FindPeer(identities);
+  };
+  EXPECT_EQ(find({"duck.test"})->tenant, 1u);
+  EXPECT_EQ(find({"duck.test"})->key_id, "");
+  EXPECT_EQ(find({"?", "spiffe://company/acme", "acme.test"})->tenant, 0u);
+  EXPECT_FALSE(find({}));
+  EXPECT_FALSE(find({"acme"}));
+  EXPECT_FALSE(find({"acme.test", "duck.test"}));
+}
+
 }  // namespace
 }  // namespace pingti::tenancy
