@@ -90,12 +90,12 @@ class LedgerClient::GrowWork final : public storage::Work {
     reply_ = Ledger::Of(database).GrowHold(ticket_->request, nano_);
   }
   void Done(const absl::Status& status) override {
-    if (!status.ok()) return;  // a call that runs is not ended because of the disk
-    if (reply_.verdict == HoldVerdict::kHeld) return stats_.holds_grown.Add();
-    stats_.growth_refused.Add();
+    const bool refused = status.ok() && reply_.verdict != HoldVerdict::kHeld;
+    if (status.ok()) (refused ? stats_.growth_refused : stats_.holds_grown).Add();
     base::EventLoop& loop = ticket_->loop;
-    loop.PostFunction(
-        [ticket = std::move(ticket_), reply = reply_] { ticket->RefuseGrowth(reply); });
+    loop.PostFunction([ticket = std::move(ticket_), refused, nano = nano_, reply = reply_] {
+      refused ? ticket->RefuseGrowth(reply) : ticket->GrantGrowth(nano);
+    });
   }
 
  private:

@@ -4,6 +4,7 @@
 // waits for the disk. Before anything reaches the caller the call looks at state().
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -37,6 +38,12 @@ class HoldTicket {
   void Answer(HoldState state, const HoldReply& reply) {
     state_ = state;
     reply_ = reply;
+    if (state == HoldState::kHeld) granted_ = request.nano;
+    if (signal_ != nullptr) signal_->Notify();
+  }
+  // Also where it could not be written: a call that runs is not ended because of the disk.
+  void GrantGrowth(int64_t nano) {
+    granted_ = std::max(granted_, nano);
     if (signal_ != nullptr) signal_->Notify();
   }
   // `reply` says of what there is too little.
@@ -55,6 +62,7 @@ class HoldTicket {
   base::Signal* signal_;  // null: the call has ended
   HoldState state_ = HoldState::kPending;
   HoldReply reply_;
+  int64_t granted_ = 0;
   bool growth_refused_ = false;
 };
 
@@ -67,7 +75,7 @@ class LedgerStore {
   // False: holds would fail now.
   virtual bool writable() const = 0;
   virtual void Open(std::shared_ptr<HoldTicket> ticket) = 0;
-  // Makes the hold at least `nano`; RefuseGrowth() where there is not as much.
+  // Makes the hold at least `nano`: GrantGrowth(), or RefuseGrowth() where there is not as much.
   virtual void Grow(std::shared_ptr<HoldTicket> ticket, int64_t nano) = 0;
   // What would be posted should this process die. May be lost.
   virtual void NoteDelivered(CallEnd so_far) = 0;
@@ -114,6 +122,10 @@ class Hold {
   const HoldReply& reply() const { return ticket_->reply_; }
   // Held, or asked for.
   int64_t nano() const { return nano_; }
+  // More than `nano` was asked for, and less has been granted.
+  bool awaits(int64_t nano) const {
+    return nano > ticket_->granted_ && ticket_->granted_ < nano_ && !stops_call();
+  }
   // More was asked for than the tenant, or the key's budget, has; reply() says which.
   bool growth_refused() const { return ticket_->growth_refused_; }
   // It came out that the call may not go on.

@@ -257,7 +257,8 @@ base::Task<void> Call::ReadStream(transport::HttpTransfer& transfer, Outcome* ou
       }
       co_return;
     }
-    if (sink_.full()) co_await WaitForRoom(outcome);
+    if (AwaitsGrowth()) co_await WaitForGrowth(outcome);
+    if (sink_.full() && !outcome->failure) co_await WaitForRoom(outcome);
     if (outcome->failure) co_return;
     if (!body.empty() && (!transfer.body().empty() || transfer.done())) continue;
     if (decoder->terminated()) break;

@@ -118,6 +118,9 @@ class Call {
   // Money (money_step.cc). An error: the call ends with it, nothing is held.
   base::Task<std::optional<model::CallError>> HoldMoney();
   int64_t LikelyCost() const;
+  // Costs more already than the ledger has granted: it was asked, and goes on with the answer.
+  bool AwaitsGrowth() const { return hold_.open() && hold_.awaits(cost_so_far_); }
+  base::Task<void> WaitForGrowth(Outcome* outcome);
   bool AwaitsHold() const { return hold_.open() && hold_.state() != billing::HoldState::kHeld; }
   base::Task<void> WaitForHold(Outcome* outcome);
   void NoteAvailable();
@@ -207,14 +210,13 @@ class Call {
   const Series* series_ = nullptr;
   quota::Estimate estimate_;
   bool strict_ = false;  // the tier's policy: the output cap is enforced
-  absl::Duration max_queue_wait_;
-  absl::Duration queued_;
+  absl::Duration max_queue_wait_, queued_;
   bool in_line_ = false;  // for quota
   quota::Reservation reservation_;
   bool named_by_caller_ = false;  // the request id
   billing::Hold hold_;
-  int64_t paid_tokens_ = 0;  // of the output, when the hold was last looked at
-  base::Instant note_at_;    // when the ledger is next told what was delivered
+  int64_t paid_tokens_ = 0, cost_so_far_ = 0;  // of the output, when the hold was last looked at
+  base::Instant note_at_;                      // when the ledger is next told what was delivered
 
   // The targets of the route, and what has been tried of them.
   absl::InlinedVector<routing::TargetOption, 2> options_;
@@ -222,8 +224,7 @@ class Call {
   bool was_short_ = false;          // our own limits at a provider were in the way
   bool waits_at_provider_ = false;  // they are everywhere: the call waits for them
   bool was_too_late_ = false;       // a target was left out because the deadline is too near
-  int attempts_ = 0;
-  int pauses_ = 0;
+  int attempts_ = 0, pauses_ = 0;
   std::optional<absl::Duration> asked_to_wait_;  // by what failed last
   std::vector<const config::Provider*> tried_;   // providers; at most one for each attempt
   std::vector<telemetry::AccessAttempt> past_;   // attempts; at most routing.attempts_max
@@ -236,8 +237,7 @@ class Call {
   quota::Reservation provider_reservation_;
   std::unique_ptr<transport::HttpTransfer> transfer_;  // null: none, or aborted
   std::optional<AttemptTimers> timers_;
-  base::Instant attempt_started_;
-  base::Instant attempt_ended_;
+  base::Instant attempt_started_, attempt_ended_;
   std::optional<base::Instant> first_content_;
   bool started_sent_ = false;
   bool reached_upstream_ = false;

@@ -193,6 +193,13 @@ billing::CallEnd Call::EndOf(const model::Usage& usage, const CallCost& cost) co
   return end;
 }
 
+base::Task<void> Call::WaitForGrowth(Outcome* outcome) {
+  timers_->Hold();
+  bool go_on = true;
+  while (go_on && AwaitsGrowth()) go_on = co_await WaitForChange(outcome);
+  timers_->Release(worker_.clock().MonotonicNow());
+}
+
 void Call::FollowCost(base::Instant now) {
   const int64_t tokens = counted_.tokens();
   if (tokens >= paid_tokens_ + kCheckTokens) {
@@ -204,6 +211,7 @@ void Call::FollowCost(base::Instant now) {
                                .source = model::UsageSource::kCounted};
       return CostOf(at_->prices, nullptr, ahead, began_).charged;
     };
+    cost_so_far_ = cost_of(tokens).value_or(base::Money()).nano;
     const auto soon = cost_of(tokens + kCheckTokens);
     if (soon && soon->nano > hold_.nano()) {
       const auto next = cost_of(tokens + std::max(kLookAheadTokens, tokens / 2));

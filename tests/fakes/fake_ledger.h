@@ -31,6 +31,8 @@ class FakeLedger final : public billing::LedgerStore {
            {.verdict = verdict, .balance = {.cash = available}, .charged = charged});
   }
   void Fail() { Answer(billing::HoldState::kFailed, {}); }
+  // To what was asked for last.
+  void GrantGrowth() { asked_.back()->GrantGrowth(growths_.back()); }
   void RefuseGrowth(billing::HoldReply reply = {.verdict = billing::HoldVerdict::kBalanceTooLow}) {
     asked_.back()->RefuseGrowth(reply);
   }

@@ -209,6 +209,24 @@ TEST_F(MoneyTest, ALongAnswerTopsItsHoldUpAndEndsWithTheMoney) {
   EXPECT_TRUE(exchange().aborted());
 }
 
+TEST_F(MoneyTest, ALongAnswerGoesNoFurtherThanTheLedgerHasGranted) {
+  fake_.answers_at_once_ = true;
+  Running& running = StartStreaming("Hello");
+  std::string words;
+  for (int i = 0; i < 100; ++i) words += " word";
+  exchange().Body(Chunk(words));
+  ASSERT_FALSE(fake_.growths().empty());
+  const std::string before = running.sink.text();
+  exchange().Body(Chunk(" and more"));
+  EXPECT_EQ(running.sink.text(), before);
+  // It waits as long as the ledger takes: that is not the provider's fault.
+  After(absl::Seconds(20));
+  EXPECT_FALSE(running.ended);
+  fake_.GrantGrowth();
+  EXPECT_EQ(running.sink.text(), before + " and more");
+  EXPECT_FALSE(running.ended);
+}
+
 TEST_F(MoneyTest, ACallBelongsToThePeriodInWhichItBegan) {
   config_.tenants[0].keys[0].budget = config::KeyBudget{5 * kNano, config::BudgetPeriod::kMonth};
   StepTo({2024, 6, 30, 23, 59, 59});
