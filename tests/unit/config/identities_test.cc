@@ -47,7 +47,7 @@ TEST(IdentitiesTest, WhatIsNoneIsNamed) {
 TEST(IdentitiesTest, OneIsOfOneTenant) {
   const auto loaded = Load(", identities: [a, b]", ", identities: [c, b]");
   EXPECT_THAT(std::string(loaded.status().message()),
-              HasSubstr("t.yaml:5:38: tenants[1].identities[1]: is an identity "
+              HasSubstr("t.yaml:5:40: tenants[1].identities[1]: is an identity "
                         "of tenant one, too; "
                         "leave it with one of them"));
 }

@@ -229,7 +229,7 @@ TEST_F(MoneyTest, ALongAnswerGoesNoFurtherThanTheLedgerHasGranted) {
 
 TEST_F(MoneyTest, ACallBelongsToThePeriodInWhichItBegan) {
   config_.tenants[0].keys[0].budget = config::KeyBudget{5 * kNano, config::BudgetPeriod::kMonth};
-  StepTo({2024, 6, 30, 23, 59, 59});
+  StepTo(absl::CivilSecond(2024, 6, 30, 23, 59, 59));
   Running& running = StartUnary();
   EXPECT_EQ(fake_.asked().budget.nano, 5 * kNano);
   EXPECT_EQ(fake_.asked().budget.period, "2024-06");
@@ -252,7 +252,7 @@ TEST_F(MoneyTest, AKeyWithoutABudgetIsNotAsked) {
 
 TEST_F(MoneyTest, PastItsBudgetAKeyIsRefusedAndToldUntilWhen) {
   config_.tenants[0].keys[0].budget = config::KeyBudget{150 * kNano, config::BudgetPeriod::kDay};
-  StepTo({2024, 6, 27, 8, 0, 0});
+  StepTo(absl::CivilSecond(2024, 6, 27, 8, 0, 0));
   Running& running = StartUnary();
   fake_.RefuseForBudget({.spent = 100 * kNano, .held = 20 * kNano});
   EXPECT_EQ(ReasonOf(running), "KEY_BUDGET_EXHAUSTED");
