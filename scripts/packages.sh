@@ -34,6 +34,7 @@ build|zlib1g-dev|compressed answers; needed by gRPC and prometheus-cpp
 build|libgtest-dev|unit tests
 build|libgmock-dev|matchers of the unit tests
 build|librapidcheck-dev|property tests
+build|libnghttp2-dev|HTTP/2 in the provider that the tests simulate
 build|libbenchmark-dev|micro-benchmarks
 build|python3|CMake looks for it to declare the tests that are written in it
 build|ca-certificates|trust for TLS to the providers

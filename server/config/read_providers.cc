@@ -56,6 +56,12 @@ void ReadApiKey(Fields& fields, ProviderDraft* draft) {
   }
 }
 
+void ReadHttpVersion(Fields& fields, HttpVersion* out) {
+  std::string version;
+  if (!fields.Text("http_version", &version, CheckHttpVersion)) return;
+  *out = version == "2" ? HttpVersion::kHttp2 : HttpVersion::kHttp1;
+}
+
 // An empty one is like none, so that it may come from the environment.
 void ReadTierName(Fields& fields, const YamlNode& node, std::string* out) {
   const std::optional<Expanded> tier = fields.Raw("tier");
@@ -130,6 +136,7 @@ void ReadProvider(const YamlNode& node, const std::string& path, Context& contex
   fields.Bool("no_key", &provider.no_key);
   ReadBaseUrl(fields, node, &entry);
   fields.Bool("private_network", &provider.private_network);
+  ReadHttpVersion(fields, &provider.http_version);
   ReadApiKey(fields, &entry);
   fields.Bool("serves_any_model", &provider.serves_any_model);
   const bool maps_models = fields.Text("upstream_model", &provider.upstream_model, CheckModelName);

@@ -46,6 +46,10 @@ struct PartialTimeouts {
 inline constexpr size_t kProviderKeysMax = 16;
 inline constexpr size_t kAliasTargetsMax = 16;
 
+// What is spoken to a provider. kHttp2: over https what ALPN agrees on, which is HTTP/1.1 where the
+// provider has no HTTP/2; over http HTTP/2 from the first byte, without asking.
+enum class HttpVersion { kHttp1, kHttp2 };
+
 // One of our keys at a provider. `keys:` of the provider; `api_key:` and `tier:` there are short
 // for a single one without a name.
 struct ProviderKey {
@@ -67,6 +71,7 @@ struct Provider {
   // Its host may be in a private network. Default: true where base_url names an address or
   // localhost, false for any other name, so that no name can lead our keys into our own networks.
   bool private_network = false;
+  HttpVersion http_version = HttpVersion::kHttp1;  // `1.1` or `2`
   // Serves, under its own name or `upstream_model`, each catalogue model whose own provider is off.
   bool serves_any_model = false;
   std::string upstream_model;  // with serves_any_model: asked for instead of the model's own name

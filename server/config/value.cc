@@ -57,6 +57,7 @@ constexpr std::string_view kReservePolicies[] = {"likely", "strict"};
 constexpr std::string_view kStoreDownPolicies[] = {"local", "deny", "allow"};
 constexpr std::string_view kCurrencies[] = {"CNY", "USD"};
 constexpr std::string_view kUnpriced[] = {"free", "refuse"};
+constexpr std::string_view kHttpVersions[] = {"1.1", "2"};
 constexpr std::string_view kMaxTokensFields[] = {"max_tokens", "max_completion_tokens"};
 
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }
@@ -343,6 +344,8 @@ std::string CheckStoreDownPolicy(std::string_view text) {
 std::string CheckCurrency(std::string_view text) { return CheckOneOf(text, kCurrencies); }
 
 std::string CheckUnpriced(std::string_view text) { return CheckOneOf(text, kUnpriced); }
+
+std::string CheckHttpVersion(std::string_view text) { return CheckOneOf(text, kHttpVersions); }
 
 std::string CheckUnsupportedField(std::string_view text) {
   return CheckOneOf(text, kUnsupportedFields);

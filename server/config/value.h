@@ -80,6 +80,7 @@ std::string CheckReservePolicy(std::string_view text);
 std::string CheckStoreDownPolicy(std::string_view text);
 std::string CheckCurrency(std::string_view text);
 std::string CheckUnpriced(std::string_view text);
+std::string CheckHttpVersion(std::string_view text);
 
 // A request parameter that a model may be declared not to know (TargetTraits::unsupported_fields).
 std::string CheckUnsupportedField(std::string_view text);

@@ -100,6 +100,7 @@ void Call::BeginAttempt() {
   std::move(wire.adaptations.begin(), wire.adaptations.end(), std::back_inserter(adaptations_));
   transport::HttpRequest http;
   http.url = provider.base_url + wire.path;
+  http.version = provider.http_version;
   http.headers = key_->key->headers;
   http.body = std::move(wire.body);
   http.connect_timeout = target_->timeouts.connect;

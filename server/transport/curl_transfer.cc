@@ -15,6 +15,9 @@ namespace pingti::transport {
 namespace {
 
 constexpr long kReceiveBufferBytes = 16 * 1024;
+// What libcurl reads from an HTTP/2 connection at a time. With a smaller buffer of ours it loses
+// the end of an answer that comes in one piece with more than fits into the buffer.
+constexpr long kHttp2ReceiveBufferBytes = 32 * 1024;
 constexpr long kSendBufferBytes = 16 * 1024;
 constexpr long kDnsCacheSeconds = 300;
 
@@ -38,10 +41,18 @@ TransportError ErrorOf(CURLcode code, bool connected) {
     case CURLE_SEND_ERROR:
     case CURLE_GOT_NOTHING:
     case CURLE_ABORTED_BY_CALLBACK:  // OnConnected()
+    case CURLE_HTTP2_STREAM:         // RST_STREAM
+    case CURLE_HTTP2:                // GOAWAY that leaves the stream out
       return TransportError::kCut;
     default:
       return TransportError::kProtocol;
   }
+}
+
+long VersionOf(const HttpRequest& request) {
+  if (request.version == config::HttpVersion::kHttp1) return CURL_HTTP_VERSION_1_1;
+  const bool tls = absl::StartsWithIgnoreCase(base::AbslView(request.url), "https:");
+  return tls ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE;
 }
 
 }  // namespace
@@ -58,14 +69,12 @@ void CurlTransfer::SetUpOnce(CURL* easy) {
   curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
   curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
   curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
-  curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, long{CURL_HTTP_VERSION_1_1});
   curl_easy_setopt(easy, CURLOPT_PROXY, "");
   curl_easy_setopt(easy, CURLOPT_NETRC, long{CURL_NETRC_IGNORED});
   curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
   curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
   curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
   curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
-  curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, kReceiveBufferBytes);
   curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, kSendBufferBytes);
   curl_easy_setopt(easy, CURLOPT_DNS_CACHE_TIMEOUT, kDnsCacheSeconds);
   // Asks for no compression, and still decodes it where a provider sends it all the same.
@@ -79,6 +88,16 @@ void CurlTransfer::SetUpOnce(CURL* easy) {
 
 void CurlTransfer::SetUp(CURL* easy) {
   curl_easy_setopt(easy, CURLOPT_URL, request_.url.c_str());
+  const long version = VersionOf(request_);
+  curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, version);
+  const bool http2 = version != CURL_HTTP_VERSION_1_1;
+  curl_easy_setopt(easy, CURLOPT_BUFFERSIZE,
+                   http2 ? kHttp2ReceiveBufferBytes : kReceiveBufferBytes);
+  // libcurl 7.88 begins HTTP/2 anew on a connection that has it already, and on one that has
+  // HTTP/1.1 (curl #10634), where it was told to speak it without asking.
+  const long once = version == CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE ? 1 : 0;
+  curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, once);
+  curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, once);
   curl_easy_setopt(easy, CURLOPT_HTTPHEADER, request_.headers ? request_.headers->list() : nullptr);
   curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request_.body.data());
   curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE,
@@ -168,8 +187,9 @@ size_t CurlTransfer::OnBody(char* data, size_t size, size_t count, void* self) {
 }
 
 // libcurl sends a request by itself once more where a connection from the pool has ended before any
-// of the answer came. The provider may have worked on it, so that would be an attempt that nobody
-// counts: whether there is another one is for the call to decide.
+// of the answer came, and where an HTTP/2 provider has refused the stream. The provider may have
+// worked on it, so that would be an attempt that nobody counts: whether there is another one is for
+// the call to decide.
 int CurlTransfer::OnConnected(void* self, char*, char*, int, int) {
   auto* transfer = static_cast<CurlTransfer*>(self);
   if (transfer->connected_) return CURL_PREREQFUNC_ABORT;
@@ -180,6 +200,7 @@ int CurlTransfer::OnConnected(void* self, char*, char*, int, int) {
 // Called for each address that libcurl is about to try.
 curl_socket_t CurlTransfer::OnOpenSocket(void* self, curlsocktype, curl_sockaddr* address) {
   auto* transfer = static_cast<CurlTransfer*>(self);
+  if (transfer->connected_) return CURL_SOCKET_BAD;  // for what OnConnected() would not allow
   const AddressKind kind = KindOf(address->addr);
   if (kind == AddressKind::kForbidden) {
     transfer->address_refused_ =
@@ -199,9 +220,13 @@ curl_socket_t CurlTransfer::OnOpenSocket(void* self, curlsocktype, curl_sockaddr
 void CurlTransfer::Finish(CURLcode code) {
   done_ = true;
   error_ = too_large_ ? TransportError::kTooLarge : ErrorOf(code, connected_);
+  const bool was_about_to_repeat =
+      connected_ && (code == CURLE_ABORTED_BY_CALLBACK || error_ == TransportError::kConnect ||
+                     error_ == TransportError::kHostUnknown);
   if (error_ == TransportError::kTooLarge) {
     error_text_ = "answer over the limit";
-  } else if (code == CURLE_ABORTED_BY_CALLBACK) {
+  } else if (was_about_to_repeat) {
+    error_ = TransportError::kCut;
     error_text_ = "the connection ended before the answer began";
   } else if (error_ != TransportError::kNone) {
     error_text_ = error_ == TransportError::kConnect && !address_refused_.empty()

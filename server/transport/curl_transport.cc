@@ -53,6 +53,7 @@ void CurlTransport::Open() {
   curl_multi_setopt(multi_, CURLMOPT_SOCKETDATA, this);
   curl_multi_setopt(multi_, CURLMOPT_TIMERFUNCTION, &CurlTransport::OnTimeout);
   curl_multi_setopt(multi_, CURLMOPT_TIMERDATA, this);
+  // One stream at a time on an HTTP/2 connection, too (docs/architecture.md).
   curl_multi_setopt(multi_, CURLMOPT_PIPELINING, long{CURLPIPE_NOTHING});
   curl_multi_setopt(multi_, CURLMOPT_MAXCONNECTS, long{options_.connections_max});
 }
@@ -91,7 +92,10 @@ void* CurlTransport::TakeEasy() {
 }
 
 void CurlTransport::Retire(CurlTransfer* transfer) {
-  // Takes the connection out of use: back to the pool if the exchange was complete, else closed.
+  // Takes the connection out of use: back to the pool if the exchange was complete, else closed. An
+  // HTTP/2 connection would be kept, and the RST_STREAM that tells the provider of it would wait in
+  // libcurl 7.88 until the connection has something else to send.
+  if (!transfer->done_) curl_easy_setopt(transfer->easy_, CURLOPT_FORBID_REUSE, 1L);
   curl_multi_remove_handle(multi_, transfer->easy_);
   if (transfer->paused_) --paused_;
   if (transfer->touched_) {

@@ -1,8 +1,8 @@
 // HttpTransport on libcurl's multi interface, driven by the worker's event loop.
 //
-// One per worker; belongs to its loop thread. HTTP/1.1 with a pool of kept-alive connections; no
-// redirects, no proxy from the environment, peer and host verified, gzip decoded (asked for or not)
-// and counted after decoding. Easy handles are pooled.
+// One per worker; belongs to its loop thread. HTTP/1.1 or HTTP/2, one exchange at a time on each
+// connection of a kept-alive pool; no redirects, no proxy from the environment, peer and host
+// verified, gzip decoded (asked for or not) and counted after decoding. Easy handles are pooled.
 //
 // libcurl must not be called from its own callbacks, so these only record what happened; transfers
 // notify their Signal when libcurl has returned.

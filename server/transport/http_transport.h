@@ -12,18 +12,20 @@
 
 #include "absl/time/time.h"
 #include "server/base/signal.h"
+#include "server/config/targets.h"
 #include "server/transport/header_list.h"
 
 namespace pingti::transport {
 
 // How an exchange ended below HTTP. Only kNone says that the peer's message framing was complete;
-// whether the answer is complete is for the dialect to say.
+// whether the answer is complete is for the dialect to say. (An HTTP/2 stream that the peer resets
+// with NO_ERROR ends with kNone, too, where its answer has no content-length: libcurl 7.88.)
 enum class TransportError {
   kNone,
   kHostUnknown,     // the name of the host has no address
   kConnect,         // could not connect, or the TLS handshake failed
   kConnectTimeout,  // none of it within HttpRequest::connect_timeout
-  kCut,             // reset, or the body ended early
+  kCut,             // reset, refused by an HTTP/2 peer, or the body ended early
   kTooLarge,        // header or body over its limit
   kProtocol,        // not HTTP
 };
@@ -32,6 +34,7 @@ inline constexpr uint64_t kBodyBufferBytesMax = 64 * 1024;
 
 struct HttpRequest {
   std::string url;
+  config::HttpVersion version = config::HttpVersion::kHttp1;
   std::shared_ptr<const HeaderList> headers;
   std::string body;  // sent by POST
   absl::Duration connect_timeout;

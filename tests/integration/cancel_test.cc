@@ -16,6 +16,7 @@
 #include <functional>
 #include <future>
 
+#include "tests/integration/slow_reader.h"
 #include "tests/integration/world.h"
 #include "tests/upstream/clock.h"
 
@@ -134,35 +135,6 @@ std::string WithMute(std::string config, const MuteProvider& mute) {
                      "\"}\n" + models + "  - {name: mute, provider: mute, context_tokens: 4096}\n");
   return config;
 }
-
-// A stream that is read message by message, on a connection whose windows do not grow.
-class SlowReader {
- public:
-  SlowReader(const Server& server, const std::string& key, const v1::CompletionSpec& spec,
-             Millis deadline)
-      : stub_(v1::Completion::NewStub(server.Channel())) {
-    Prepare(&context_, key, deadline);
-    v1::StreamCompletionRequest request;
-    *request.mutable_spec() = spec;
-    reader_ = stub_->StreamCompletion(&context_, request);
-  }
-  bool Read() {
-    v1::StreamCompletionResponse message;
-    return reader_->Read(&message);
-  }
-  void Cancel() { context_.TryCancel(); }
-  // Reads what is left.
-  StatusCode Finish() {
-    while (Read()) {
-    }
-    return reader_->Finish().error_code();
-  }
-
- private:
-  std::unique_ptr<v1::Completion::Stub> stub_;
-  grpc::ClientContext context_;
-  std::unique_ptr<grpc::ClientReader<v1::StreamCompletionResponse>> reader_;
-};
 
 // What the record of a call tells of where it was when it ended: a prompt that has reached the
 // provider is paid for.
@@ -347,7 +319,7 @@ TEST_F(CancelTest, CancelOfAStreamWhoseReaderHasStopped) {
     const int64_t cancelled_ns = upstream::MonotonicNs();
     reader.Cancel();
     const std::string lacks = LacksAbort(cancelled_ns, kReaderStopped, "stream cancelled");
-    EXPECT_EQ(reader.Finish(), StatusCode::CANCELLED);
+    EXPECT_EQ(reader.Finish().error_code(), StatusCode::CANCELLED);
     ExpectCancelRecord(kReaderStopped, "stream");
     return lacks;
   });
@@ -402,7 +374,7 @@ TEST_F(CancelTest, DeadlineOfAStreamWhoseReaderHasStopped) {
     const bool held = reader.Read() && HeldBack();
     EXPECT_NE(provider().DisconnectNs(), 0);  // before anything is read again
     client::Error error;
-    error.code = reader.Finish();
+    error.code = reader.Finish().error_code();
     const std::string lacks =
         LacksDeadline(due_ns, time, kReaderStopped, "stream", error, /*told=*/false);
     return held ? lacks : "its reader had not yet held it back";

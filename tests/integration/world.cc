@@ -12,12 +12,12 @@ limits: $LIMITS$
 timeouts: $TIMEOUTS$
 features: $FEATURES$
 estimation: {output_tokens_default: 64}
-# One attempt, and nothing rests: what failover adds has tests of its own.
+# Nothing rests: what failover adds has tests of its own.
 routing:
-  {attempts_max: 1, breaker_failures: 1000, refused_key_for: 0s, lost_provider_for: 0s,
+  {attempts_max: $ATTEMPTS_MAX$, breaker_failures: 1000, refused_key_for: 0s, lost_provider_for: 0s,
    rate_limited_for_max: 0s}
 providers:
-  - {name: simulated, dialect: openai, base_url: "$URL$", no_key: true}
+  - {name: simulated, dialect: openai, base_url: "$URL$", no_key: true, http_version: $HTTP$}
   - {name: keyed, dialect: openai, base_url: "$URL$", api_key: "$PROVIDER_KEY$"}
   - {name: dead, dialect: openai, base_url: "http://127.0.0.1:$DEAD_PORT$/v1", no_key: true}
   - name: hasty
@@ -92,6 +92,8 @@ World::World(const WorldOptions& options)
   Fill("LIMITS", options.limits, &config_);
   Fill("TIMEOUTS", options.timeouts, &config_);
   Fill("FEATURES", options.features, &config_);
+  Fill("ATTEMPTS_MAX", std::to_string(options.attempts_max), &config_);
+  Fill("HTTP", options.http_version, &config_);
   Fill("URL", provider_.base_url(), &config_);
   Fill("PROVIDER_KEY", options.provider_key, &config_);
   Fill("DEAD_PORT", std::to_string(dead_.port()), &config_);

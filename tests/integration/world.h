@@ -36,6 +36,9 @@ struct WorldOptions {
   std::string features = "{}";
   std::string provider_key = "provider-key-of-the-test";
   std::vector<std::string> provider_arguments;
+  // What is spoken to the simulated provider: `1.1` or `2`.
+  std::string http_version = "1.1";
+  int attempts_max = 1;
 };
 
 // A port on which nothing listens, and nothing can while this exists.

@@ -60,6 +60,9 @@ CONFINED = (
         re.compile(r"^curl/"), ("server/transport",), _NO_FILE,
         "libcurl is known only in server/transport/: use server/transport/http_transport.h"),
     Confined(
+        re.compile(r"^nghttp2/"), ("tests/upstream",), _NO_FILE,
+        "nghttp2 is for the simulated provider only: libcurl speaks HTTP/2 in server/transport/"),
+    Confined(
         re.compile(r"\.grpc\.pb\.h$"), ("server/rpc", "client", "tests", "bench"), _NO_FILE,
         "service stubs are known only in server/rpc/ and client/: use the types of server/model/"),
     Confined(
@@ -120,6 +123,8 @@ class Accepted(NamedTuple):
 EXCEPTIONS: tuple[Accepted, ...] = (
     Accepted("tests/upstream/simulated_provider_faults_test.cc", "confined",
              "libcurl is the second opinion on how the simulated provider's answers end"),
+    Accepted("tests/upstream/simulated_provider_http2_test.cc", "confined",
+             "libcurl is the client that reads the simulated provider's HTTP/2"),
     Accepted("tests/upstream/chat_json.cc", "columns",
              "one JSON literal, as the provider sends it, which a break would change"),
 )

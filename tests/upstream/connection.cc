@@ -7,8 +7,10 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 #include "tests/upstream/clock.h"
+#include "tests/upstream/http2_connection.h"
 
 namespace pingti::upstream {
 
@@ -30,8 +32,9 @@ Connection::~Connection() {
   for (event* each : {readable_, writable_, timer_}) {
     if (each != nullptr) event_free(each);
   }
-  close(fd_);
   loop_.connections.erase(place_);
+  if (fd_ < 0) return;
+  close(fd_);
   loop_.service->ledger().ConnectionClosed();
 }
 
@@ -66,7 +69,24 @@ void Connection::OnReadable() {
     if (pipelined_.size() > kPipelinedBytesMax) PeerGone();
     return;
   }
-  Process(bytes);
+  if (is_http1_) return Process(bytes);
+  if (TakePreface(bytes)) return;
+  is_http1_ = true;
+  std::string begun = std::exchange(preface_, {});
+  Process(begun.append(bytes));
+}
+
+bool Connection::TakePreface(std::string_view bytes) {
+  const size_t compared = std::min(bytes.size(), kHttp2Preface.size() - preface_.size());
+  if (bytes.substr(0, compared) != kHttp2Preface.substr(preface_.size(), compared)) return false;
+  preface_.append(bytes);
+  if (preface_.size() < kHttp2Preface.size()) return true;
+  const std::string begun = std::move(preface_);
+  LoopContext& loop = loop_;
+  const evutil_socket_t fd = std::exchange(fd_, -1);
+  delete this;
+  Http2Connection::Open(loop, fd, begun);
+  return true;
 }
 
 void Connection::PeerGone() {

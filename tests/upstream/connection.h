@@ -1,4 +1,5 @@
-// One client's connection: reads requests, plays the script of each answer byte for byte.
+// One client's connection: reads requests, plays the script of each answer byte for byte. One that
+// begins as HTTP/2 does becomes an Http2Connection.
 //
 // A raw non-blocking socket with libevent events, because a faulty provider must decide itself what
 // goes into which send() and whether the connection ends with FIN, RST or not at all. Reading never
@@ -17,7 +18,7 @@
 #include <string_view>
 
 #include "tests/upstream/http_parser.h"
-#include "tests/upstream/service.h"
+#include "tests/upstream/loop_context.h"
 
 namespace pingti::upstream {
 
@@ -25,18 +26,6 @@ namespace pingti::upstream {
 inline constexpr size_t kPipelinedBytesMax = 1024 * 1024;
 // send() calls in a row for one connection before the others of the loop have their turn.
 inline constexpr int kSendsPerTurn = 256;
-inline constexpr size_t kReadBufferBytes = 64 * 1024;
-inline constexpr size_t kConnectionsPerLoopMax = 50'000;
-
-class Connection;
-
-// What the connections of a loop share.
-struct LoopContext {
-  event_base* base = nullptr;
-  Service* service = nullptr;
-  std::list<Connection*> connections;
-  std::unique_ptr<char[]> read_buffer = std::make_unique<char[]>(kReadBufferBytes);
-};
 
 class Connection {
  public:
@@ -57,6 +46,9 @@ class Connection {
 
   bool MakeEvents();
   void OnReadable();
+  // While it may still be HTTP/2. True where it is, and then this is gone, or where more has to
+  // come.
+  bool TakePreface(std::string_view bytes);
   void PeerGone();
   // Feeds bytes to the parser and plays answers until more input or time is needed.
   void Process(std::string_view bytes);
@@ -70,13 +62,15 @@ class Connection {
   void Reset();
 
   LoopContext& loop_;
-  const evutil_socket_t fd_;
+  evutil_socket_t fd_;  // -1: handed on
   std::list<Connection*>::iterator place_;
   event* readable_ = nullptr;
   event* writable_ = nullptr;
   event* timer_ = nullptr;
   RequestParser parser_;
   std::string pipelined_;
+  std::string preface_;  // as much of kHttp2Preface as has come
+  bool is_http1_ = false;
 
   // The answer under way.
   Exchange exchange_;

@@ -180,6 +180,36 @@ void ResetAfterContent(const FaultContext&, Reply* reply) {
   reply->end_delay_ns = kBeforeResetNs;
 }
 
+// Nothing at all: for what is said of a request that was not worked on.
+void AnswerNothing(Reply* reply) {
+  reply->faulty = true;
+  reply->send_head = false;
+  reply->body.clear();
+}
+
+void GoAwayBeforeAnswer(const FaultContext&, Reply* reply) {
+  AnswerNothing(reply);
+  reply->ending = Ending::kGoAway;
+}
+
+void RefuseStream(const FaultContext&, Reply* reply) {
+  AnswerNothing(reply);
+  reply->ending = Ending::kStreamRefused;
+}
+
+void StreamErrorBeforeContent(const FaultContext&, Reply* reply) {
+  CutBeforeContent(reply);
+  reply->ending = Ending::kStreamError;
+  reply->end_delay_ns = kBeforeResetNs;
+}
+
+template <Ending kEnding>
+void EndStreamAfterContent(const FaultContext&, Reply* reply) {
+  CutInHalf(reply);
+  reply->ending = kEnding;
+  reply->end_delay_ns = kBeforeResetNs;
+}
+
 void EndWithoutLastChunk(const FaultContext&, Reply* reply) {
   CutInHalf(reply);
   reply->missing_bytes = 0;
@@ -341,6 +371,17 @@ const FaultRow kFaults[] = {
     {"21b", "stall after the header", nullptr, nullptr, StallBeforeBody},
     {"21c", "stall after content", nullptr, nullptr, StallAfterContent},
     {"22", "one byte per trickle_ms", nullptr, nullptr, Trickle},
+    {"23goaway", "GOAWAY before the answer", nullptr, nullptr, GoAwayBeforeAnswer},
+    {"23goawaylate", "GOAWAY after content", nullptr, nullptr,
+     EndStreamAfterContent<Ending::kGoAway>},
+    {"23refused", "REFUSED_STREAM before the answer", nullptr, nullptr, RefuseStream},
+    {"23refusedlate", "REFUSED_STREAM after content", nullptr, nullptr,
+     EndStreamAfterContent<Ending::kStreamRefused>},
+    {"23error", "INTERNAL_ERROR before content", nullptr, nullptr, StreamErrorBeforeContent},
+    {"23errorlate", "INTERNAL_ERROR after content", nullptr, nullptr,
+     EndStreamAfterContent<Ending::kStreamError>},
+    {"23stopped", "reset with NO_ERROR after content", nullptr, nullptr,
+     EndStreamAfterContent<Ending::kStreamStopped>},
     {"26", "200, then an error event first", nullptr, ErrorFirst, ErrorUnder200},
     {"26a", "200, then an error event first", nullptr, ErrorFirst, ErrorUnder200},
     {"26b", "an error event after content", nullptr, ErrorAfterContent, ErrorUnder200},

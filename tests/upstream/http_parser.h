@@ -10,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include "tests/upstream/reply.h"
+
 namespace pingti::upstream {
 
 inline constexpr size_t kHeadBytesMax = 64 * 1024;
@@ -19,6 +21,7 @@ inline constexpr size_t kBodyBytesMax = 64 * 1024 * 1024;
 inline constexpr size_t kBodyPadding = 64;
 
 struct HttpRequest {
+  Protocol protocol = Protocol::kHttp1;
   std::string_view method;
   std::string_view target;  // with the query
   std::vector<std::pair<std::string_view, std::string_view>> headers;

@@ -37,7 +37,7 @@ uint64_t Ledger::Begin(RequestRecord record) {
 }
 
 uint64_t Ledger::BeginCanned(uint64_t id, std::string_view key_tail, std::string_view body,
-                             bool stream, int64_t now_ns) {
+                             bool stream, Protocol protocol, int64_t now_ns) {
   Add(requests_, 1);
   Add(in_flight_, 1);
   base::MutexLock lock(mu_);
@@ -50,6 +50,7 @@ uint64_t Ledger::BeginCanned(uint64_t id, std::string_view key_tail, std::string
   record.body.assign(body.substr(0, kRecordedBodyBytesMax));
   record.prompt_hash = 0;
   record.stream = stream;
+  record.protocol = protocol;
   record.status = 200;
   record.ended = Ended::kInFlight;
   record.arrival_ns = now_ns;

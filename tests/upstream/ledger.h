@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "server/base/mutex.h"
+#include "tests/upstream/reply.h"
 
 namespace pingti::upstream {
 
@@ -39,6 +40,7 @@ struct RequestRecord {
   std::string body;  // raw, the first kRecordedBodyBytesMax bytes
   uint64_t prompt_hash = 0;
   bool stream = false;
+  Protocol protocol = Protocol::kHttp1;
   int status = 0;
   Ended ended = Ended::kInFlight;
   int64_t arrival_ns = 0;     // the request was there whole
@@ -71,7 +73,7 @@ class Ledger {
   uint64_t Begin(RequestRecord record);
   // The same for the fast path, without a temporary record.
   uint64_t BeginCanned(uint64_t id, std::string_view key_tail, std::string_view body, bool stream,
-                       int64_t now_ns);
+                       Protocol protocol, int64_t now_ns);
   // Counts the exchange's answer: status, and tokens of the prompt.
   void Count(int status, bool stream, int64_t prompt_tokens);
   void CountChunks(int64_t chunks) { Add(chunks_sent_, chunks); }

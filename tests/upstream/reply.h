@@ -21,6 +21,8 @@ enum class PieceKind {
   kOther,  // pings, foreign events, errors
 };
 
+enum class Protocol { kHttp1, kHttp2 };
+
 // One event of a stream, or a part of a body. With chunked framing each piece is an HTTP chunk.
 struct Piece {
   PieceKind kind = PieceKind::kOther;
@@ -43,7 +45,15 @@ enum class Ending {
   kClose,      // FIN
   kReset,      // RST
   kHang,       // nothing more, and the connection stays open until the peer closes it
+  // HTTP/2 only: what comes where the end of the stream should.
+  kGoAway,         // GOAWAY and FIN. The stream counts as not processed if nothing was answered
+  kStreamRefused,  // RST_STREAM with REFUSED_STREAM
+  kStreamError,    // RST_STREAM with INTERNAL_ERROR
+  kStreamStopped,  // RST_STREAM with NO_ERROR
 };
+
+// Whether it can be played over HTTP/2 only.
+constexpr bool NeedsHttp2(Ending ending) { return ending >= Ending::kGoAway; }
 
 struct Reply {
   int status = 200;

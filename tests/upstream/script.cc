@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cstring>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_format.h"
 #include "server/base/strings.h"
 #include "tests/upstream/answer.h"
@@ -12,6 +13,24 @@
 namespace pingti::upstream {
 namespace {
 
+int64_t LengthOf(const Reply& reply) {
+  int64_t length = reply.missing_bytes;
+  for (const Piece& piece : reply.body) length += static_cast<int64_t>(piece.bytes.size());
+  return length;
+}
+
+std::vector<std::pair<std::string, std::string>> FieldsOf(const Reply& reply) {
+  std::vector<std::pair<std::string, std::string>> fields = {
+      {":status", base::StrCat(reply.status)}, {"content-type", reply.content_type}};
+  for (const auto& [name, value] : reply.headers) {
+    fields.emplace_back(absl::AsciiStrToLower(base::AbslView(name)), value);
+  }
+  if (reply.framing == Framing::kLength) {
+    fields.emplace_back("content-length", base::StrCat(LengthOf(reply)));
+  }
+  return fields;
+}
+
 std::string Head(const Reply& reply, bool close) {
   std::string head = base::StrCat("HTTP/1.1 ", reply.status, " ", StatusText(reply.status),
                                   "\r\nContent-Type: ", reply.content_type, "\r\n");
@@ -19,9 +38,7 @@ std::string Head(const Reply& reply, bool close) {
     base::StrAppend(&head, name, ": ", value, "\r\n");
   }
   if (reply.framing == Framing::kLength) {
-    int64_t length = reply.missing_bytes;
-    for (const Piece& piece : reply.body) length += static_cast<int64_t>(piece.bytes.size());
-    base::StrAppend(&head, "Content-Length: ", length, "\r\n");
+    base::StrAppend(&head, "Content-Length: ", LengthOf(reply), "\r\n");
   } else if (reply.framing == Framing::kChunked) {
     head += "Transfer-Encoding: chunked\r\n";
   }
@@ -45,7 +62,7 @@ void AddStep(Step step, Script* script) {
   script->steps.push_back(step);
 }
 
-void AddPiece(const Piece& piece, Framing framing, Script* script) {
+void AddPiece(const Piece& piece, bool chunked, Script* script) {
   Step step;
   step.begin = script->bytes.size();
   step.delay_ns = piece.delay_ns;
@@ -54,7 +71,7 @@ void AddPiece(const Piece& piece, Framing framing, Script* script) {
   bool is_chunk = piece.kind == PieceKind::kContent && piece.content_bytes > 0;
   step.content_chunks = is_chunk ? 1 : 0;
   size_t mark = piece.bytes.find(kStampMark);
-  if (framing == Framing::kChunked) {
+  if (chunked) {
     script->bytes += absl::StrFormat("%x\r\n", piece.bytes.size());
   }
   if (mark != std::string::npos && piece.content_bytes > 0) {
@@ -62,7 +79,7 @@ void AddPiece(const Piece& piece, Framing framing, Script* script) {
     step.alone = true;
   }
   script->bytes += piece.bytes;
-  if (framing == Framing::kChunked) script->bytes += "\r\n";
+  if (chunked) script->bytes += "\r\n";
   AddStep(step, script);
 }
 
@@ -70,7 +87,7 @@ void AddPiece(const Piece& piece, Framing framing, Script* script) {
 std::vector<Step> Segments(const std::vector<Step>& steps, size_t segment_bytes) {
   std::vector<Step> segments;
   for (const Step& step : steps) {
-    if (step.stamp_at >= 0 || segments.size() >= kStepsMax) {
+    if (step.stamp_at >= 0 || step.size == 0 || segments.size() >= kStepsMax) {
       segments.push_back(step);
       continue;
     }
@@ -90,7 +107,10 @@ std::vector<Step> Segments(const std::vector<Step>& steps, size_t segment_bytes)
 
 }  // namespace
 
-std::shared_ptr<const Script> BuildScript(const Reply& reply, int64_t segment_bytes, bool close) {
+std::shared_ptr<const Script> BuildScript(const Reply& reply, int64_t segment_bytes, bool close,
+                                          Protocol protocol) {
+  // HTTP/2 frames what it carries itself.
+  const bool chunked = reply.framing == Framing::kChunked && protocol == Protocol::kHttp1;
   auto script = std::make_shared<Script>();
   script->ending = reply.ending;
   if (close && script->ending == Ending::kKeepAlive) script->ending = Ending::kClose;
@@ -101,13 +121,17 @@ std::shared_ptr<const Script> BuildScript(const Reply& reply, int64_t segment_by
   script->prompt_tokens = reply.prompt_tokens;
   script->completion_tokens = reply.completion_tokens;
   if (reply.send_head) {
-    script->bytes = Head(reply, close);
+    if (protocol == Protocol::kHttp2) {
+      script->fields = FieldsOf(reply);
+    } else {
+      script->bytes = Head(reply, close);
+    }
     AddStep({.delay_ns = reply.head_delay_ns}, script.get());
   }
   for (const Piece& piece : reply.body) {
-    if (!piece.bytes.empty()) AddPiece(piece, reply.framing, script.get());
+    if (!piece.bytes.empty()) AddPiece(piece, chunked, script.get());
   }
-  if (reply.framing == Framing::kChunked && reply.send_last_chunk && reply.send_head) {
+  if (chunked && reply.send_last_chunk && reply.send_head) {
     Step last{.begin = script->bytes.size()};
     script->bytes += "0\r\n\r\n";
     AddStep(last, script.get());

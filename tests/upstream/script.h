@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tests/upstream/reply.h"
@@ -24,6 +25,9 @@ struct Step {
 
 struct Script {
   std::string bytes;
+  // HTTP/2: the header block, `:status` first, which goes out with the first step; empty: nothing
+  // is answered. Then `bytes` has the body alone.
+  std::vector<std::pair<std::string, std::string>> fields;
   std::vector<Step> steps;
   Ending ending = Ending::kKeepAlive;
   int64_t end_delay_ns = 0;
@@ -39,7 +43,8 @@ inline constexpr size_t kStepsMax = 4'000'000;
 
 // Lays a reply out. `segment_bytes` > 0 cuts it into sends of at most that many bytes; `close` says
 // that the connection closes after it.
-std::shared_ptr<const Script> BuildScript(const Reply& reply, int64_t segment_bytes, bool close);
+std::shared_ptr<const Script> BuildScript(const Reply& reply, int64_t segment_bytes, bool close,
+                                          Protocol protocol);
 
 // Writes `t=<now_ns>;` and dots over the mark at `place` (kStampMark.size() bytes).
 void WriteStamp(int64_t now_ns, char* place);

@@ -13,6 +13,7 @@
 
 #include "server/base/strings.h"
 #include "tests/upstream/connection.h"
+#include "tests/upstream/http2_connection.h"
 #include "tests/upstream/service.h"
 
 namespace pingti::upstream {
@@ -57,6 +58,7 @@ class Server::Loop {
 
   ~Loop() {
     Connection::CloseAll(context_);
+    Http2Connection::CloseAll(context_);
     if (listener_ != nullptr) evconnlistener_free(listener_);
     if (stop_ != nullptr) event_free(stop_);
     if (context_.base != nullptr) event_base_free(context_.base);
@@ -100,7 +102,8 @@ class Server::Loop {
  private:
   static void Accepted(evconnlistener*, evutil_socket_t fd, sockaddr*, int, void* self) {
     LoopContext& context = static_cast<Loop*>(self)->context_;
-    if (context.connections.size() >= kConnectionsPerLoopMax) {
+    const size_t open = context.connections.size() + context.http2_connections.size();
+    if (open >= kConnectionsPerLoopMax) {
       close(fd);
       return;
     }

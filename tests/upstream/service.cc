@@ -136,9 +136,10 @@ Exchange Service::HandleChat(const HttpRequest& request, int64_t now_ns) {
   exchange.script = FastCanned(request);
   if (exchange.script != nullptr) {
     exchange.ticket = ledger_.BeginCanned(world_.NextId(), Tail(ApiKey(request)), request.body,
-                                          exchange.script->stream, now_ns);
+                                          exchange.script->stream, request.protocol, now_ns);
   } else {
     RequestRecord record{.id = world_.NextId(), .arrival_ns = now_ns};
+    record.protocol = request.protocol;
     record.key_tail = Tail(ApiKey(request));
     record.body = request.body.substr(0, kRecordedBodyBytesMax);
     exchange.script = Respond(request, &record, now_ns);
@@ -155,13 +156,17 @@ std::shared_ptr<const Script> Service::FastCanned(const HttpRequest& request) {
   if (request.body.find("sim:") != std::string_view::npos) return nullptr;
   bool stream = HasTrueFlag(request.body, "\"stream\"");
   bool usage = stream && HasTrueFlag(request.body, "\"include_usage\"");
-  std::shared_ptr<const Script>& script = fast_scripts_[(stream ? 2 : 0) + (usage ? 1 : 0)];
-  if (script == nullptr) script = Canned(defaults_, stream, usage);
+  bool http2 = request.protocol == Protocol::kHttp2;
+  std::shared_ptr<const Script>& script =
+      fast_scripts_[(http2 ? 4 : 0) + (stream ? 2 : 0) + (usage ? 1 : 0)];
+  if (script == nullptr) script = Canned(defaults_, stream, usage, request.protocol);
   return script;
 }
 
-std::shared_ptr<const Script> Service::Canned(const Knobs& knobs, bool stream, bool include_usage) {
-  std::string key = base::StrCat(KnobsKey(knobs), stream ? 1 : 0, include_usage ? 1 : 0);
+std::shared_ptr<const Script> Service::Canned(const Knobs& knobs, bool stream, bool include_usage,
+                                              Protocol protocol) {
+  std::string key = base::StrCat(KnobsKey(knobs), stream ? 1 : 0, include_usage ? 1 : 0,
+                                 protocol == Protocol::kHttp2 ? 1 : 0);
   if (canned_.size() >= kCannedMax) canned_.clear();
   std::shared_ptr<const Script>& script = canned_[key];
   if (script == nullptr) {
@@ -171,7 +176,7 @@ std::shared_ptr<const Script> Service::Canned(const Knobs& knobs, bool stream, b
     chat.prompt_bytes = kCannedPromptTokens * 4;
     chat.stream = stream;
     chat.include_usage = include_usage;
-    script = Answered(chat, knobs, Reply(), /*close=*/false, /*canned=*/true, 0);
+    script = Answered(chat, knobs, Reply(), {protocol, /*close=*/false, /*canned=*/true}, 0);
   }
   return script;
 }
@@ -183,7 +188,7 @@ std::shared_ptr<const Script> Service::Respond(const HttpRequest& request, Reque
   if (!chat.ok()) {
     std::string body = ErrorBody({chat.status().message().data(), chat.status().message().size()},
                                  "invalid_request_error", "", "");
-    return BuildScript(JsonReply(400, std::move(body)), 0, close);
+    return BuildScript(JsonReply(400, std::move(body)), 0, close, request.protocol);
   }
   record->model = chat->model;
   record->user = chat->user;
@@ -192,32 +197,32 @@ std::shared_ptr<const Script> Service::Respond(const HttpRequest& request, Reque
   absl::StatusOr<Knobs> knobs = KnobsOf(request, *chat);
   if (!knobs.ok()) {
     absl::string_view what = knobs.status().message();
-    return BuildScript(Misuse(400, {what.data(), what.size()}), 0, close);
+    return BuildScript(Misuse(400, {what.data(), what.size()}), 0, close, request.protocol);
   }
   Reply frame;
   frame.head_delay_ns = NsFromMs(knobs->latency_ms);
   if (Refuse(request, *chat, &*knobs, now_ns, &frame)) {
     record->fault = knobs->status;
-    return BuildScript(frame, knobs->segment_bytes, close);
+    return BuildScript(frame, knobs->segment_bytes, close, request.protocol);
   }
   record->fault = knobs->fault;
   if (knobs->canned && !close && frame.headers.empty()) {
-    return Canned(*knobs, chat->stream, chat->include_usage);
+    return Canned(*knobs, chat->stream, chat->include_usage, request.protocol);
   }
-  return Answered(*chat, *knobs, frame, close, /*canned=*/false, record->id);
+  return Answered(*chat, *knobs, frame, {request.protocol, close, /*canned=*/false}, record->id);
 }
 
 std::shared_ptr<const Script> Service::Answered(const ChatRequest& chat, const Knobs& knobs,
-                                                const Reply& frame, bool close, bool canned,
-                                                uint64_t id) {
+                                                const Reply& frame, const Form& form, uint64_t id) {
   Answer answer = ComposeAnswer(chat, knobs);
-  answer.id = canned ? "chatcmpl-simulated-canned" : absl::StrFormat("chatcmpl-simulated-%08x", id);
-  answer.created = canned ? 1'700'000'000 : static_cast<int64_t>(time(nullptr));
+  answer.id =
+      form.canned ? "chatcmpl-simulated-canned" : absl::StrFormat("chatcmpl-simulated-%08x", id);
+  answer.created = form.canned ? 1'700'000'000 : static_cast<int64_t>(time(nullptr));
   Reply reply = frame;
   reply.head_delay_ns = NsFromMs(knobs.latency_ms);
   reply.prompt_tokens = answer.prompt_tokens;
   reply.completion_tokens = answer.completion_tokens;
-  if (!canned) {
+  if (!form.canned) {
     uint64_t seed = PromptHash(answer.id);
     reply.headers.emplace_back("x-request-id", absl::StrFormat("req_%016x%016x", seed, ~seed));
     reply.headers.emplace_back("openai-organization", "org-simulated");
@@ -225,7 +230,10 @@ std::shared_ptr<const Script> Service::Answered(const ChatRequest& chat, const K
     reply.headers.emplace_back("openai-version", "2020-10-01");
   }
   FillReply(answer, chat, knobs, &reply);
-  return BuildScript(reply, knobs.segment_bytes, close);
+  if (NeedsHttp2(reply.ending) && form.protocol != Protocol::kHttp2) {
+    return BuildScript(Misuse(400, "this fault needs HTTP/2"), 0, form.close, form.protocol);
+  }
+  return BuildScript(reply, knobs.segment_bytes, form.close, form.protocol);
 }
 
 bool Service::Refuse(const HttpRequest& request, const ChatRequest& chat, Knobs* knobs,
@@ -328,12 +336,12 @@ Exchange Service::HandleOther(const HttpRequest& request) {
     reply = JsonReply(404, ErrorBody(base::StrCat("Invalid URL (", method, " ", path, ")"),
                                      "invalid_request_error", "", ""));
   }
-  return {.script = BuildScript(reply, 0, !request.keep_alive)};
+  return {.script = BuildScript(reply, 0, !request.keep_alive, request.protocol)};
 }
 
 std::shared_ptr<const Script> Service::BadRequest(int status) {
   return BuildScript(Misuse(status, "not an HTTP/1.1 request within this server's limits"), 0,
-                     /*close=*/true);
+                     /*close=*/true, Protocol::kHttp1);
 }
 
 void Service::End(const Exchange& exchange, Ended ended, int64_t now_ns, int64_t disconnect_ns,

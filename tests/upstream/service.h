@@ -49,9 +49,15 @@ class Service {
   std::shared_ptr<const Script> FastCanned(const HttpRequest& request);
   std::shared_ptr<const Script> Respond(const HttpRequest& request, RequestRecord* record,
                                         int64_t now_ns);
+  struct Form {
+    Protocol protocol;
+    bool close;
+    bool canned;
+  };
   std::shared_ptr<const Script> Answered(const ChatRequest& chat, const Knobs& knobs,
-                                         const Reply& frame, bool close, bool canned, uint64_t id);
-  std::shared_ptr<const Script> Canned(const Knobs& knobs, bool stream, bool include_usage);
+                                         const Reply& frame, const Form& form, uint64_t id);
+  std::shared_ptr<const Script> Canned(const Knobs& knobs, bool stream, bool include_usage,
+                                       Protocol protocol);
   // True if the key, a knob or a limit refuses the request: `frame` is the refusal then. Else
   // `frame` has the headers of the limits, and `knobs` no fault that fail_times has used up.
   bool Refuse(const HttpRequest& request, const ChatRequest& chat, Knobs* knobs, int64_t now_ns,
@@ -66,7 +72,7 @@ class Service {
   uint64_t generation_ = 0;
   Knobs defaults_;
   bool fast_canned_ = false;
-  std::array<std::shared_ptr<const Script>, 4> fast_scripts_;  // [stream][include_usage]
+  std::array<std::shared_ptr<const Script>, 8> fast_scripts_;  // [HTTP/2][stream][include_usage]
   std::unordered_map<std::string, std::shared_ptr<const Script>> canned_;
 };
 

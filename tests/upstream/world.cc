@@ -31,6 +31,7 @@ void PutRecord(JsonWriter& writer, const RequestRecord& record) {
   Put(writer, "model", record.model);
   writer.Key("stream");
   writer.Bool(record.stream);
+  Put(writer, "protocol", record.protocol == Protocol::kHttp2 ? "HTTP/2" : "HTTP/1.1");
   Put(writer, "prompt_hash", absl::StrFormat("%016x", record.prompt_hash));
   Put(writer, "user", record.user);
   Put(writer, "fault", record.fault);

@@ -130,6 +130,7 @@ providers:
   api_key: k
   unsupported_fields: [sampling.seed, stream_usage]
   private_network: true
+  http_version: 2
   connections_max: 3
   tier: T
   timeouts: {total: 30s, first_token: 2s, silence: 3s, content_gap: 4s}
@@ -173,6 +174,7 @@ TEST(LoadTest, ReadsEveryFieldOfProviders) {
   EXPECT_THAT(one.unsupported_fields, ElementsAre("sampling.seed", "stream_usage"));
   EXPECT_EQ(one.connections_max, 3);
   EXPECT_TRUE(one.private_network);
+  EXPECT_EQ(one.http_version, HttpVersion::kHttp2);
   EXPECT_EQ(one.tier, "T");
   EXPECT_EQ(one.timeouts.connect, absl::Seconds(1));
   EXPECT_EQ(one.timeouts.first_token, absl::Seconds(2));
@@ -183,6 +185,7 @@ TEST(LoadTest, ReadsEveryFieldOfProviders) {
   EXPECT_EQ(two.timeouts.total, absl::Seconds(20));
   EXPECT_EQ(two.tier, "");
   EXPECT_FALSE(two.private_network) << "the default for a name";
+  EXPECT_EQ(two.http_version, HttpVersion::kHttp1);
   EXPECT_TRUE(two.no_key && two.serves_any_model && two.on());
   EXPECT_EQ(two.upstream_model, "u");
 }

@@ -57,6 +57,13 @@ std::vector<std::string> KeyErrors(const std::string& fields) {
   return Errors(kOther + std::string(kKeyed) + fields);
 }
 
+TEST(HttpVersionTest, IsOneOfTwo) {
+  EXPECT_THAT(KeyErrors("  no_key: true\n  http_version: 3\n"),
+              Contains("t.yaml:7:3: providers[1].http_version: \"3\" is not known here; "
+                       "allowed: 1.1 or 2"));
+  EXPECT_THAT(KeyErrors("  no_key: true\n  http_version: 1.1\n"), IsEmpty());
+}
+
 std::vector<std::string> TargetNames(const Alias& alias) {
   std::vector<std::string> names;
   for (const AliasTarget& target : alias.Targets()) names.push_back(target.model);

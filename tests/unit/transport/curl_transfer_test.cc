@@ -144,10 +144,7 @@ TEST_P(NeverTwiceTest, ARequestIsNotSentAgain) {
   EXPECT_TRUE(second->transfer->connected());
   Drop(std::move(second));
   RunReady(loop_);
-  // libcurl may have opened another connection by then; nothing was sent on it.
-  for (size_t i = 1; i < server_.connections().size(); ++i) {
-    EXPECT_EQ(server_.connections()[i]->received(), "");
-  }
+  EXPECT_EQ(server_.connections().size(), 1u);
 }
 
 INSTANTIATE_TEST_SUITE_P(Endings, NeverTwiceTest, ::testing::Bool());
