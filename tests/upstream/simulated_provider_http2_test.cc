@@ -16,7 +16,14 @@ using ::testing::HasSubstr;
 
 constexpr std::string_view kPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 constexpr size_t kFrameHeadBytes = 9;
-enum Type : uint8_t { kData = 0, kHeaders = 1, kRstStream = 3, kSettings = 4, kPing = 6 };
+enum Type : uint8_t {
+  kData = 0,
+  kHeaders = 1,
+  kRstStream = 3,
+  kSettings = 4,
+  kPing = 6,
+  kWindowUpdate = 8
+};
 constexpr uint8_t kEndStream = 1;
 constexpr uint8_t kEndHeaders = 4;
 
@@ -160,6 +167,8 @@ TEST_F(Http2Test, StreamsOfOneConnectionDoNotMix) {
   RawConnection connection(port());
   std::string bytes(kPreface);
   bytes += Frame(kSettings, 0, 0, "");
+  // All of them are larger than the window with which a connection begins.
+  bytes += Frame(kWindowUpdate, 0, 0, std::string("\0\xff\xff\xff", 4));
   for (uint32_t i = 0; i < kStreams; ++i) {
     const std::string prompt = "Number " + std::to_string(i) + ".[sim:chunk_interval_ms=5]";
     const uint32_t id = 2 * i + 1;
