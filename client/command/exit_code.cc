@@ -28,7 +28,7 @@ bool IsOverload(const client::Error& error) {
 std::string_view Headline(const client::Error& error) {
   if (error.reason == client::kReasonAnswerIncomplete) return "answer incomplete";
   if (error.reason == "BALANCE_TOO_LOW") return "balance too low";
-  if (error.reason == "KEY_BUDGET_EXHAUSTED") return "budget used up";
+  if (error.reason == "KEY_BUDGET_EXHAUSTED") return "budget too low";
   if (error.reason == "ANSWER_TOO_LARGE") return "answer too large";
   if (IsOverload(error)) return "overloaded";
   if (IsMessageTooLarge(error)) return "message too large";

@@ -30,7 +30,7 @@ inline constexpr char kExitCodeHelp[] =
     "  2  wrong usage, or a file that cannot be used\n"
     "  3  no or a wrong API key, or not allowed\n"
     "  4  invalid request, or no such model\n"
-    "  5  quota or balance exhausted, or the server is overloaded: try later\n"
+    "  5  quota, balance or budget exhausted, or the server is overloaded: try later\n"
     "  6  no server, or no provider that could serve it\n"
     "  7  deadline exceeded\n"
     "  8  cancelled (Ctrl-C)\n"

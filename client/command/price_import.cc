@@ -58,6 +58,8 @@ std::string Quoted(std::string_view text) {
   return quoted + "\"";
 }
 
+bool IsControl(char c) { return static_cast<unsigned char>(c) < 0x20 || c == '\x7f'; }
+
 bool IsModelName(std::string_view name) {
   return !name.empty() && name.size() <= kModelNameBytesMax &&
          std::all_of(name.begin(), name.end(), [](char c) {
@@ -66,17 +68,19 @@ bool IsModelName(std::string_view name) {
          });
 }
 
-// The first of these fields that has a number of tokens.
-std::optional<std::int64_t> TokensOf(const PriceEntry& entry,
-                                     std::initializer_list<std::string_view> names) {
-  for (const std::string_view name : names) {
-    const PriceField* field = entry.Find(name);
-    if (field == nullptr || field->kind != Kind::kNumber) continue;
-    std::int64_t tokens = 0;
-    const char* const end = field->text.data() + field->text.size();
-    const auto [stop, error] = std::from_chars(field->text.data(), end, tokens);
-    if (error == std::errc() && stop == end && tokens > 0 && tokens <= kTokensMax) return tokens;
-  }
+// A number of tokens, nothing where there is none; `*wrong` is what is wrong with what is there.
+std::optional<std::int64_t> TokensOf(const PriceEntry& entry, const std::string& name,
+                                     std::string* wrong) {
+  const PriceField* field = entry.Find(name);
+  if (field == nullptr || field->kind == Kind::kNull) return std::nullopt;
+  std::string_view digits = field->text;
+  if (digits.ends_with(".0")) digits.remove_suffix(2);
+  std::int64_t tokens = 0;
+  const char* const end = digits.data() + digits.size();
+  const auto [stop, error] = std::from_chars(digits.data(), end, tokens);
+  const bool whole = field->kind == Kind::kNumber && error == std::errc() && stop == end;
+  if (whole && tokens > 0 && tokens <= kTokensMax) return tokens;
+  *wrong = name + " is " + Shown(*field) + "; write a whole number from 1 to 100000000";
   return std::nullopt;
 }
 
@@ -97,7 +101,7 @@ std::string LeftOut(const PriceEntry& entry) {
     const bool taken = field.name == kInput || field.name == kCachedInput || field.name == kOutput;
     if (taken || IsZero(field) || field.name.find("cost") == std::string::npos) continue;
     std::string name = field.name;
-    for (char& c : name) c = c < ' ' || c == '\x7f' ? '?' : c;  // it stays one line
+    for (char& c : name) c = IsControl(c) ? '?' : c;  // it stays one line
     names.insert(std::move(name));
   }
   std::string list;
@@ -127,7 +131,10 @@ class Import {
          std::set<std::string>(request_.models.begin(), request_.models.end())) {
       if (!found_.contains(name)) missing += (missing.empty() ? "" : ", ") + name;
     }
-    if (!missing.empty()) errors_.push_back("there is no model " + missing);
+    if (!missing.empty()) {
+      errors_.push_back("there is no model " + missing +
+                        (request_.provider.empty() ? "" : " of " + request_.provider));
+    }
     if (seen_.empty() && errors_.empty()) errors_.push_back(NothingChosen(entries));
     if (!errors_.empty()) return {"", std::move(errors_)};
     return {std::move(yaml), {}};
@@ -137,7 +144,8 @@ class Import {
   bool IsChosen(const PriceEntry& entry) {
     const std::string provider = TextOf(entry, "litellm_provider");
     const bool of_provider = request_.provider.empty() || provider == request_.provider;
-    if (request_.models.empty()) return of_provider && TextOf(entry, "mode") == "chat";
+    if (!of_provider) return false;
+    if (request_.models.empty()) return TextOf(entry, "mode") == "chat";
     bool named = false;
     for (const std::string& name : {entry.key, ShortName(entry)}) {
       if (std::find(request_.models.begin(), request_.models.end(), name) ==
@@ -147,7 +155,7 @@ class Import {
       named = true;
       found_.insert(name);
     }
-    return named && of_provider;
+    return named;
   }
 
   std::string NothingChosen(const std::vector<PriceEntry>& entries) const {
@@ -190,13 +198,17 @@ class Import {
   // The entry of `models:`; returns what is wrong.
   std::string Write(const std::string& name, const PriceEntry& entry, std::string* lines) const {
     if (std::string wrong = Check(name, entry); !wrong.empty()) return wrong;
-    const auto context = TokensOf(entry, {"max_input_tokens", "max_tokens"});
+    std::string wrong_tokens;
+    auto context = TokensOf(entry, "max_input_tokens", &wrong_tokens);
+    if (!context && wrong_tokens.empty()) context = TokensOf(entry, "max_tokens", &wrong_tokens);
+    const auto most = TokensOf(entry, "max_output_tokens", &wrong_tokens);
+    if (!wrong_tokens.empty()) return wrong_tokens;
     if (!context) return "it has no max_input_tokens; write a whole number from 1 to 100000000";
     std::string prices;
     if (std::string wrong = WritePrices(entry, &prices); !wrong.empty()) return wrong;
     *lines = "  - name: " + Quoted(name) + "\n    provider: " + ProviderOf(entry) +
              "\n    context_tokens: " + std::to_string(*context) + "\n";
-    if (const auto most = TokensOf(entry, {"max_output_tokens"}); most && *most <= *context) {
+    if (most && *most <= *context) {
       *lines += "    output_tokens_max: " + std::to_string(*most) + "\n";
     }
     if (IsTrue(entry, "supports_vision")) *lines += "    vision: true\n";
@@ -316,9 +328,7 @@ bool IsProviderName(std::string_view name) {
 }
 
 bool IsSource(std::string_view source) {
-  return source.size() <= kSourceBytesMax && std::all_of(source.begin(), source.end(), [](char c) {
-           return static_cast<unsigned char>(c) >= 0x20 && c != '\x7f';
-         });
+  return source.size() <= kSourceBytesMax && std::none_of(source.begin(), source.end(), IsControl);
 }
 
 Imported ImportPrices(std::string_view json, const ImportRequest& request) {

@@ -73,7 +73,10 @@ client::Result<std::string> FindKey(const CommandLine& line) {
   const auto key = ReadKeyFile(PathOfKey(kKeyFile));
   if (!key.ok()) return key.error();
   // Prices are for administrators as well, who may have no other key.
-  if (!*key && line.prices) return FindAdminKey("");
+  if (!*key && line.prices) {
+    const auto admin = FindAdminKey("");
+    if (admin.ok()) return admin;
+  }
   return key->value_or("");
 }
 

@@ -13,7 +13,12 @@
 namespace pingti::command {
 namespace {
 
-constexpr mode_t kNewMode = 0666;  // less what the umask takes
+// Of a new file, which is made with a name of its own: what open() would give it.
+mode_t NewMode() {
+  const mode_t mask = ::umask(0);
+  ::umask(mask);
+  return 0666 & ~mask;
+}
 
 bool WriteAll(int fd, std::string_view text) {
   while (!text.empty()) {
@@ -29,21 +34,22 @@ bool WriteAll(int fd, std::string_view text) {
 
 std::string WriteWholeFile(const std::string& path, std::string_view text) {
   std::string target = path;
-  mode_t mode = kNewMode;
+  mode_t mode = NewMode();
   struct stat found{};
   const bool exists = ::stat(path.c_str(), &found) == 0;
   if (!exists && errno != ENOENT) return std::strerror(errno);
+  if (!exists && ::lstat(path.c_str(), &found) == 0) return "is a link that leads nowhere";
   if (exists) {
-    if (!S_ISREG(found.st_mode)) return "is no regular file; leave --output out, or write another";
+    if (!S_ISREG(found.st_mode)) return "is no regular file; name another one";
     const std::unique_ptr<char, decltype(&::free)> real(::realpath(path.c_str(), nullptr), &::free);
     if (real == nullptr) return std::strerror(errno);
     target = real.get();
     mode = found.st_mode & 07777;
   }
-  const std::string beside = target + "." + std::to_string(::getpid()) + ".new";
-  const int fd = ::open(beside.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+  std::string beside = target + ".XXXXXX";
+  const int fd = ::mkostemp(beside.data(), O_CLOEXEC);
   if (fd < 0) return std::strerror(errno);
-  bool done = (!exists || ::fchmod(fd, mode) == 0) && WriteAll(fd, text);
+  bool done = ::fchmod(fd, mode) == 0 && WriteAll(fd, text);
   int error = errno;
   done = ::close(fd) == 0 && done;
   if (done && ::rename(beside.c_str(), target.c_str()) == 0) return "";

@@ -68,6 +68,8 @@ class LedgerClient::HoldWork final : public storage::Work {
     if (status.ok()) {
       result = ResultOf(reply_.verdict);
       state = result == HoldResult::kHeld ? HoldState::kHeld : HoldState::kRefused;
+    } else if (absl::IsUnavailable(status)) {
+      state = HoldState::kUnknown;  // the commit may have been the last that was heard
     }
     stats_.holds[static_cast<size_t>(result)].Add();
     base::EventLoop& loop = ticket_->loop;
@@ -90,12 +92,18 @@ class LedgerClient::GrowWork final : public storage::Work {
     reply_ = Ledger::Of(database).GrowHold(ticket_->request, nano_);
   }
   void Done(const absl::Status& status) override {
-    const bool refused = status.ok() && reply_.verdict != HoldVerdict::kHeld;
-    if (status.ok()) (refused ? stats_.growth_refused : stats_.holds_grown).Add();
+    const bool written = status.ok();
+    const bool refused = written && reply_.verdict != HoldVerdict::kHeld;
+    if (written) (refused ? stats_.growth_refused : stats_.holds_grown).Add();
     base::EventLoop& loop = ticket_->loop;
-    loop.PostFunction([ticket = std::move(ticket_), refused, nano = nano_, reply = reply_] {
-      refused ? ticket->RefuseGrowth(reply) : ticket->GrantGrowth(nano);
-    });
+    loop.PostFunction(
+        [ticket = std::move(ticket_), written, refused, nano = nano_, reply = reply_] {
+          if (refused) {
+            ticket->RefuseGrowth(reply);
+          } else {
+            ticket->GrantGrowth(nano, written ? &reply : nullptr);
+          }
+        });
   }
 
  private:
@@ -133,7 +141,11 @@ class LedgerClient::EndWork final : public storage::Work {
           {{"tenant", end_.tenant}, {"request_id", end_.request_id}, {"cause", status.ToString()}});
       return;
     }
-    if (reply_.late) return stats_.late.Add();
+    if (reply_.late) {
+      // One that was not charged may never have been held.
+      if (end_.post) stats_.late.Add();
+      return;
+    }
     (end_.post ? stats_.posts : stats_.voids).Add();
     if (!end_.post) return;
     stats_.charged.Add(reply_.charged);
@@ -284,7 +296,7 @@ void LedgerClient::Open(std::shared_ptr<HoldTicket> ticket) {
 
 void LedgerClient::Grow(std::shared_ptr<HoldTicket> ticket, int64_t nano) {
   if (writer_->Submit(std::make_unique<GrowWork>(stats_, ticket, nano))) return;
-  ticket->RefuseGrowth();
+  ticket->GrantGrowth(nano);
 }
 
 void LedgerClient::NoteDelivered(CallEnd so_far) {

@@ -22,7 +22,8 @@ enum class HoldState {
   kPending,
   kHeld,     // durable
   kRefused,  // reply() says why
-  kFailed,   // the ledger could not be written
+  kFailed,   // the ledger was not written
+  kUnknown,  // the ledger was lost while it was written: nothing may be held, or all
 };
 
 // What the ledger and a call share of one hold. The ledger answers on the call's loop; so both
@@ -38,18 +39,22 @@ class HoldTicket {
   void Answer(HoldState state, const HoldReply& reply) {
     state_ = state;
     reply_ = reply;
+    has_news_ = true;
     if (state == HoldState::kHeld) granted_ = request.nano;
     if (signal_ != nullptr) signal_->Notify();
   }
-  // Also where it could not be written: a call that runs is not ended because of the disk.
-  void GrantGrowth(int64_t nano) {
+  // Without a reply: it could not be written, and a call that runs is not ended because of that.
+  void GrantGrowth(int64_t nano, const HoldReply* reply = nullptr) {
     granted_ = std::max(granted_, nano);
+    if (reply != nullptr) reply_ = *reply;
+    has_news_ |= reply != nullptr;
     if (signal_ != nullptr) signal_->Notify();
   }
   // `reply` says of what there is too little.
-  void RefuseGrowth(const HoldReply& reply = {.verdict = HoldVerdict::kBalanceTooLow}) {
+  void RefuseGrowth(const HoldReply& reply) {
     growth_refused_ = true;
     reply_ = reply;
+    has_news_ = true;
     if (signal_ != nullptr) signal_->Notify();
   }
 
@@ -62,6 +67,7 @@ class HoldTicket {
   base::Signal* signal_;  // null: the call has ended
   HoldState state_ = HoldState::kPending;
   HoldReply reply_;
+  bool has_news_ = false;  // reply_ is later than what the call has seen
   int64_t granted_ = 0;
   bool growth_refused_ = false;
 };
@@ -126,11 +132,15 @@ class Hold {
   bool awaits(int64_t nano) const {
     return nano > ticket_->granted_ && ticket_->granted_ < nano_ && !stops_call();
   }
+  // The ledger takes too long: goes on as if all were granted that was asked for.
+  void StopAwaiting() { ticket_->granted_ = nano_; }
+  // Whether reply() has changed since the last time.
+  bool TakeNews() { return std::exchange(ticket_->has_news_, false); }
   // More was asked for than the tenant, or the key's budget, has; reply() says which.
   bool growth_refused() const { return ticket_->growth_refused_; }
   // It came out that the call may not go on.
   bool stops_call() const {
-    return state() == HoldState::kRefused || state() == HoldState::kFailed || growth_refused();
+    return is_refused() || state() == HoldState::kUnknown || growth_refused();
   }
 
   void Grow(int64_t nano) {
@@ -148,12 +158,15 @@ class Hold {
     Name(&end);
     end.held = nano_;
     ticket_->signal_ = nullptr;
-    const bool was_refused = state() == HoldState::kRefused || state() == HoldState::kFailed;
+    const bool was_refused = is_refused();
     ticket_.reset();
     if (!was_refused) store_->End(std::move(end));
   }
 
  private:
+  bool is_refused() const {
+    return state() == HoldState::kRefused || state() == HoldState::kFailed;
+  }
   void Name(CallEnd* end) const {
     end->tenant = ticket_->request.tenant;
     end->request_id = ticket_->request.request_id;

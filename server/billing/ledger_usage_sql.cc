@@ -80,15 +80,17 @@ class UsageQuery {
     base::CheckFailed(__FILE__, __LINE__, "known dimension", "UsageDimension out of range");
   }
 
-  // Value of the label that the variable names; empty where a call has none.
+  // Value of the label that the variable names; empty where a call has none. PostgreSQL has no text
+  // with the character U+0000, which values could have in earlier versions.
   std::string LabelOf(std::string_view variable) const {
-    return is_postgres_
-               ? base::StrCat("COALESCE(CAST(NULLIF(labels, '') AS json) ->> CAST(:", variable,
-                              " AS text), '')")
-               : base::StrCat(
-                     "COALESCE((SELECT value FROM json_each(NULLIF(labels, '')) "
-                     "WHERE key = :",
-                     variable, "), '')");
+    return is_postgres_ ? base::StrCat(
+                              "CASE WHEN strpos(labels, '\\u0000') > 0 THEN '' ELSE "
+                              "COALESCE(CAST(NULLIF(labels, '') AS json) ->> CAST(:",
+                              variable, " AS text), '') END")
+                        : base::StrCat(
+                              "COALESCE((SELECT value FROM json_each(NULLIF(labels, '')) "
+                              "WHERE key = :",
+                              variable, "), '')");
   }
 
   // What a dimension is in the table. Both engines order texts by their bytes.

@@ -245,7 +245,7 @@ base::Task<void> Call::ReadStream(transport::HttpTransfer& transfer, Outcome* ou
     }
     if (AwaitsHold() && !events.empty()) {
       co_await WaitForHold(outcome);
-      if (stop_ != StopCause::kNone) co_return;
+      if (stop_ != StopCause::kNone || AwaitsHold()) co_return;
     }
     Deliver(&events, outcome);
     outcome->info = decoder->info();
@@ -258,7 +258,7 @@ base::Task<void> Call::ReadStream(transport::HttpTransfer& transfer, Outcome* ou
       }
       co_return;
     }
-    if (AwaitsGrowth()) co_await WaitForGrowth(outcome);
+    if (AwaitsGrowth() && !decoder->terminated()) co_await WaitForGrowth(outcome);
     if (sink_.full() && !outcome->failure) co_await WaitForRoom(outcome);
     if (outcome->failure) co_return;
     if (!body.empty() && (!transfer.body().empty() || transfer.done())) continue;
@@ -269,7 +269,7 @@ base::Task<void> Call::ReadStream(transport::HttpTransfer& transfer, Outcome* ou
   outcome->failure = decoder->End(&events);
   if (AwaitsHold()) {  // no content has come before
     co_await WaitForHold(outcome);
-    if (stop_ != StopCause::kNone) co_return;
+    if (stop_ != StopCause::kNone || AwaitsHold()) co_return;
   }
   Deliver(&events, outcome);
   outcome->info = decoder->info();
@@ -305,6 +305,7 @@ base::Task<bool> Call::WaitForChange(Outcome* outcome) {
   }
   const base::Instant now = worker_.clock().MonotonicNow();
   if (stop_ == StopCause::kNone && now >= input_.deadline) stop_ = StopCause::kDeadline;
+  if (hold_.open()) NoteAvailable();
   if (stop_ == StopCause::kNone && hold_.open() && hold_.stops_call()) stop_ = StopCause::kMoney;
   if (stop_ != StopCause::kNone) {
     outcome->failure =

@@ -128,7 +128,8 @@ base::Task<void> Call::Race(base::Instant late_at) {
   bool has_hedged = false;
   while (stop_ == StopCause::kNone) {
     const base::Instant now = worker_.clock().MonotonicNow();
-    if (now >= input_.deadline) break;
+    if (hold_.open() && hold_.stops_call()) Stop(StopCause::kMoney);
+    if (now >= input_.deadline || stop_ != StopCause::kNone) break;
     Outcome outcome;
     const Sign own = LookForContent(now, &outcome);
     if (own == Sign::kContent || (own == Sign::kFailed && !rival_)) break;

@@ -26,6 +26,10 @@ constexpr int64_t kLookAheadTokens = 256;
 constexpr absl::Duration kFirstNote = absl::Seconds(1);
 constexpr absl::Duration kNextNotes = absl::Seconds(5);
 
+// So long a stream waits for its hold to grow; a ledger that does not answer counts as one that
+// cannot be written.
+constexpr absl::Duration kGrowthWaitMax = absl::Seconds(10);
+
 model::CallError NotWritable() {
   return LedgerUnavailable(
       "the ledger cannot be written now, and nothing that costs money is begun");
@@ -125,8 +129,11 @@ base::Task<std::optional<model::CallError>> Call::HoldMoney() {
 }
 
 void Call::NoteAvailable() {
-  if (hold_.state() == billing::HoldState::kPending) return;
-  if (hold_.state() == billing::HoldState::kFailed) return;
+  // What is old was noted before, and others may have noted later news since.
+  if (!hold_.TakeNews()) return;
+  if (hold_.state() != billing::HoldState::kHeld && hold_.state() != billing::HoldState::kRefused) {
+    return;
+  }
   view_->available(identity_->tenant) = hold_.reply().balance.available();
   if (const auto& use = hold_.reply().budget) {
     view_->budget_left(identity_->key_id) = identity_->budget->nano - use->spent - use->held;
@@ -154,6 +161,7 @@ model::CallError Call::MoneyError() const {
   const base::Currency currency = view_->config().billing.currency;
   const billing::HoldReply& reply = hold_.reply();
   if (hold_.state() == billing::HoldState::kFailed) return NotWritable();
+  if (hold_.state() == billing::HoldState::kUnknown) return NotWritable();
   const bool of_id = reply.verdict == billing::HoldVerdict::kIdInUse ||
                      reply.verdict == billing::HoldVerdict::kIdOfOther;
   if (of_id) return IdError(reply, currency);
@@ -194,13 +202,20 @@ billing::CallEnd Call::EndOf(const model::Usage& usage, const CallCost& cost) co
 }
 
 base::Task<void> Call::WaitForGrowth(Outcome* outcome) {
+  const base::Instant until = worker_.clock().MonotonicNow() + kGrowthWaitMax;
   timers_->Hold();
   bool go_on = true;
-  while (go_on && AwaitsGrowth()) go_on = co_await WaitForChange(outcome);
+  while (go_on && AwaitsGrowth()) {
+    if (worker_.clock().MonotonicNow() >= until) hold_.StopAwaiting();
+    ArmTimer(until);
+    if (AwaitsGrowth()) go_on = co_await WaitForChange(outcome);
+  }
   timers_->Release(worker_.clock().MonotonicNow());
+  NoteAvailable();
 }
 
 void Call::FollowCost(base::Instant now) {
+  NoteAvailable();
   const int64_t tokens = counted_.tokens();
   if (tokens >= paid_tokens_ + kCheckTokens) {
     paid_tokens_ = tokens;

@@ -229,6 +229,7 @@ void Call::ForgetAttempt() {
   transfer_.reset();
   first_content_.reset();
   counted_ = {};
+  paid_tokens_ = cost_so_far_ = 0;
   bytes_in_ = 0;
   adaptations_.clear();
 }
@@ -239,6 +240,7 @@ base::Task<std::optional<model::CallError>> Call::Serve(Outcome* outcome) {
     absl::Duration pause;
     if (!PickTarget(&pause)) co_return error ? std::move(*error) : NoTargetError();
     if (pause > absl::ZeroDuration()) co_await Pause(pause);
+    if (hold_.open() && hold_.stops_call()) Stop(StopCause::kMoney);
     if (stop_ != StopCause::kNone) co_return ErrorOf({}, {});
     if (key_->limits != nullptr) {
       auto refused = co_await ReserveAtProvider();

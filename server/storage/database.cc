@@ -23,6 +23,22 @@ std::string FirstLine(std::string_view text) {
   return std::string(text.substr(0, text.find('\n')));
 }
 
+// A server that is gone without a word must not hold the storage thread for minutes, as the
+// system's own times would. What the operator has written stays.
+std::string WithTimeouts(const std::string& connection) {
+  const bool is_uri =
+      connection.starts_with("postgres://") || connection.starts_with("postgresql://");
+  std::string text = connection;
+  bool has_parameters = text.find('?') != std::string::npos;
+  for (const std::string_view option : {"connect_timeout=5", "tcp_user_timeout=10000"}) {
+    const std::string_view name = option.substr(0, option.find('=') + 1);
+    if (text.find(name) != std::string::npos) continue;
+    base::StrAppend(&text, !is_uri ? " " : has_parameters ? "&" : "?", option);
+    has_parameters = true;
+  }
+  return text;
+}
+
 absl::Status SqliteStatus(int result, const std::string& message) {
   switch (result & 0xff) {
     case SQLITE_FULL:
@@ -87,7 +103,8 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(const DatabaseOptions& 
       database->session_ = std::make_unique<soci::session>(
           soci::sqlite3, base::StrCat("dbname=", options.path, " timeout=5"));
     } else {
-      database->session_ = std::make_unique<soci::session>(soci::postgresql, options.connection);
+      database->session_ =
+          std::make_unique<soci::session>(soci::postgresql, WithTimeouts(options.connection));
     }
     if (options.engine == Engine::kSqlite) {
       prepared = database->PrepareSqlite(options.read_only);
@@ -150,6 +167,8 @@ void Database::PreparePostgres(bool read_only) {
   if (read_only) {
     *session_ << "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL REPEATABLE READ, "
                  "READ ONLY";
+    // A report over all that there is may take a while; others wait for it.
+    *session_ << "SET statement_timeout = '5min'";
   } else {
     *session_ << "SET statement_timeout = '10s'";
   }

@@ -31,8 +31,12 @@ class FakeLedger final : public billing::LedgerStore {
            {.verdict = verdict, .balance = {.cash = available}, .charged = charged});
   }
   void Fail() { Answer(billing::HoldState::kFailed, {}); }
+  void LoseTouch() { Answer(billing::HoldState::kUnknown, {}); }
   // To what was asked for last.
-  void GrantGrowth() { asked_.back()->GrantGrowth(growths_.back()); }
+  void GrantGrowth() {
+    const billing::HoldReply reply{.balance = {.cash = available_}};
+    asked_.back()->GrantGrowth(growths_.back(), &reply);
+  }
   void RefuseGrowth(billing::HoldReply reply = {.verdict = billing::HoldVerdict::kBalanceTooLow}) {
     asked_.back()->RefuseGrowth(reply);
   }

@@ -16,6 +16,7 @@ namespace {
 constexpr int kStreams = 64;
 constexpr int kTriesMax = 3;  // a machine that stands still for a moment proves nothing
 constexpr double kAbortMaxMs = 100;
+constexpr int kCallsPerRetry = 20;  // enough for each of two workers
 
 class Http2Test : public WorldTest<Http2Test> {
  public:
@@ -61,12 +62,13 @@ TEST_F(Http2Test, LargeRequestsAndAnswers) {
 TEST_F(Http2Test, ManyStreamsAtOnce) {
   const int64_t accepted = provider().Stat("connections_accepted");
   const int64_t open = provider().Stat("connections_open");
+  // Late enough that all have begun before the first one ends.
+  const std::string knobs = ".[sim:first_token_ms=" + std::to_string(Scaled(Millis(3000)).count()) +
+                            ",chunk_interval_ms=5]";
   std::vector<std::future<Streamed>> streams;
   for (int i = 0; i < kStreams; ++i) {
-    // Late enough that all have begun before the first one ends.
-    streams.push_back(std::async(std::launch::async, [i] {
-      return ReadAll(world().Client().Stream(
-          Ask("Number " + std::to_string(i) + ".[sim:first_token_ms=1000,chunk_interval_ms=5]")));
+    streams.push_back(std::async(std::launch::async, [i, &knobs] {
+      return ReadAll(world().Client().Stream(Ask("Number " + std::to_string(i) + knobs)));
     }));
   }
   EXPECT_TRUE(Eventually([] { return provider().Stat("in_flight") == kStreams; }));
@@ -79,7 +81,7 @@ TEST_F(Http2Test, ManyStreamsAtOnce) {
   EXPECT_EQ(RequestsOverHttp2(), kStreams);
   // Each had a connection, none of which is left.
   EXPECT_GE(provider().Stat("connections_accepted") - accepted, kStreams);
-  EXPECT_TRUE(Eventually([&] { return provider().Stat("connections_open") == open; }));
+  EXPECT_TRUE(Eventually([&] { return provider().Stat("connections_open") <= open; }));
 }
 
 // Whose provider works, and which the caller ends.
@@ -123,6 +125,11 @@ TEST_F(Http2Test, WhatWasNotProcessedIsTriedAgain) {
   for (const char* fault : {"23goaway", "23refused", "23error"}) {
     for (const bool stream : {false, true}) {
       const std::string what = std::string(fault) + (stream ? " stream" : " unary");
+      // What the budget of retries lives on.
+      provider().SetDefaults("{}");
+      for (int i = 0; i < kCallsPerRetry; ++i) {
+        ASSERT_TRUE(world().Client().Generate(Ask("Hello")).ok()) << what;
+      }
       provider().SetDefaults(std::string(R"({"fault":")") + fault + R"(","fail_times":1,"key":")" +
                              what + "\"}");
       provider().Reset();

@@ -51,6 +51,28 @@ std::string WrongOf(const std::string& fields, const std::string& key = "m") {
   return imported.errors.empty() ? "" : imported.errors[0];
 }
 
+TEST(PriceImportTest, NumbersOfTokensThatAreWrongAreNotPassedOver) {
+  const std::string prices = R"("input_cost_per_token": 1e-6, "output_cost_per_token": 1e-6, )";
+  for (const std::string wrong : {"1e6", "\"8192\"", "-1", "0", "1.5", "200000000", "[]"}) {
+    EXPECT_THAT(WrongOf(prices + R"("max_tokens": 8192, "max_input_tokens": )" + wrong),
+                HasSubstr("max_input_tokens is "))
+        << wrong;
+    EXPECT_THAT(WrongOf(prices + R"("max_input_tokens": 8192, "max_output_tokens": )" + wrong),
+                HasSubstr("write a whole number from 1 to 100000000"))
+        << wrong;
+  }
+  EXPECT_THAT(WrongOf(prices + R"("max_input_tokens": null)"), HasSubstr("no max_input_tokens"));
+}
+
+TEST(PriceImportTest, TokensMayHaveAPointAndAZero) {
+  const Imported imported = ImportPrices(
+      R"({"m": {"mode": "chat", "litellm_provider": "p", "input_cost_per_token": 1e-6,
+          "output_cost_per_token": 1e-6, "max_tokens": 8192.0}})",
+      Of({}, "p"));
+  EXPECT_THAT(imported.errors, IsEmpty());
+  EXPECT_THAT(imported.yaml, HasSubstr("context_tokens: 8192\n"));
+}
+
 TEST(PriceImportTest, Golden) {
   const Imported imported =
       ImportPrices(File("sample.json"),
@@ -104,6 +126,11 @@ TEST(PriceImportTest, APriceInQuotesOrAModelThatIsNotThere) {
   const Imported missing = ImportPrices(sample, Of({"gpt-4o", "gpt-4x"}));
   EXPECT_EQ(missing.yaml, "");
   EXPECT_THAT(missing.errors, testing::ElementsAre("there is no model gpt-4x"));
+  // One that another provider has is no less missing.
+  const Imported others =
+      ImportPrices(File("sample.json"), Of({"gpt-4o", "deepseek-chat"}, "openai"));
+  EXPECT_EQ(others.yaml, "");
+  EXPECT_THAT(others.errors, testing::ElementsAre("there is no model deepseek-chat of openai"));
   EXPECT_THAT(ImportPrices(sample, Of({"text-embedding-3-small"})).errors,
               Contains(HasSubstr("mode is 'embedding', not 'chat'")));
   // A provider that nobody has: those that there are.

@@ -32,6 +32,11 @@ TEST(WholeFileTest, MakesAndReplacesAndLeavesNothingElse) {
   const std::string path = folder.path() + "/prices.yaml";
   EXPECT_EQ(WriteWholeFile(path, "one"), "");
   EXPECT_EQ(Read(path), "one");
+  struct stat made{};
+  ASSERT_EQ(::stat(path.c_str(), &made), 0);
+  const mode_t mask = ::umask(0);
+  ::umask(mask);
+  EXPECT_EQ(made.st_mode & 0777, 0666u & ~mask);
   EXPECT_EQ(::chmod(path.c_str(), 0600), 0);
   EXPECT_EQ(WriteWholeFile(path, "two"), "");
   EXPECT_EQ(Read(path), "two");
@@ -49,6 +54,9 @@ TEST(WholeFileTest, ALinkStaysALink) {
   EXPECT_EQ(WriteWholeFile(link, "new"), "");
   EXPECT_TRUE(std::filesystem::is_symlink(link));
   EXPECT_EQ(Read(target), "new");
+  std::filesystem::remove(target);
+  EXPECT_NE(WriteWholeFile(link, "new"), "");
+  EXPECT_TRUE(std::filesystem::is_symlink(link));
 }
 
 TEST(WholeFileTest, WhatCannotBeWrittenIsSaidAndStays) {

@@ -4,6 +4,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "server/exchange/call.h"
+#include "tests/fakes/fake_ledger.h"
 #include "tests/unit/exchange/call_fixture.h"
 
 namespace pingti::exchange {
@@ -73,6 +74,20 @@ TEST_F(HedgeTest, WhoHasContentFirstServes) {
   EXPECT_EQ(stats(1).hedges.value(), 1);
   EXPECT_EQ(stats(1).hedges_won.value(), 1);
   EXPECT_EQ(stats(0).lost_tokens.value(), kInputTokens);
+}
+
+// A call that is not paid for ends while its attempts still race.
+TEST_F(HedgeTest, AHoldThatIsRefusedEndsTheRace) {
+  fakes::FakeLedger ledger;
+  ledger_ = &ledger;
+  Running& running = StartHedged();
+  ledger.Refuse(billing::HoldVerdict::kBalanceTooLow);
+  EXPECT_EQ(ReasonOf(running), "BALANCE_TOO_LOW");
+  EXPECT_TRUE(attempt(0).aborted());
+  EXPECT_TRUE(attempt(1).aborted());
+  EXPECT_EQ(running.sink.text(), "");
+  EXPECT_TRUE(ledger.ends().empty());
+  EndCalls();
 }
 
 TEST_F(HedgeTest, TheFirstMayStillBeFaster) {

@@ -39,6 +39,11 @@ class MoneyTest : public CallFixture {
   void StepTo(absl::CivilSecond time) {
     clock_.StepWall(absl::FromCivil(time, absl::UTCTimeZone()) - clock_.Now());
   }
+  static std::string HundredWords() {
+    std::string words;
+    for (int i = 0; i < 100; ++i) words += " word";
+    return words;
+  }
   void ExpectEnds(size_t count) const { EXPECT_EQ(fake_.ends().size(), count); }
 
   fakes::FakeLedger fake_;
@@ -193,9 +198,7 @@ TEST_F(MoneyTest, CutMidwayCostsWhatWasDelivered) {
 TEST_F(MoneyTest, ALongAnswerTopsItsHoldUpAndEndsWithTheMoney) {
   fake_.answers_at_once_ = true;
   Running& running = StartStreaming("Hello");
-  std::string words;
-  for (int i = 0; i < 100; ++i) words += " word";
-  exchange().Body(Chunk(words));
+  exchange().Body(Chunk(HundredWords()));
   ASSERT_FALSE(fake_.growths().empty());
   EXPECT_GT(fake_.growths().back(), kReserved * kNano);
   EXPECT_FALSE(running.ended);
@@ -212,19 +215,64 @@ TEST_F(MoneyTest, ALongAnswerTopsItsHoldUpAndEndsWithTheMoney) {
 TEST_F(MoneyTest, ALongAnswerGoesNoFurtherThanTheLedgerHasGranted) {
   fake_.answers_at_once_ = true;
   Running& running = StartStreaming("Hello");
-  std::string words;
-  for (int i = 0; i < 100; ++i) words += " word";
-  exchange().Body(Chunk(words));
-  ASSERT_FALSE(fake_.growths().empty());
+  exchange().Body(Chunk(HundredWords()));
+  ASSERT_EQ(fake_.growths().size(), 1u);
   const std::string before = running.sink.text();
   exchange().Body(Chunk(" and more"));
   EXPECT_EQ(running.sink.text(), before);
-  // It waits as long as the ledger takes: that is not the provider's fault.
-  After(absl::Seconds(20));
-  EXPECT_FALSE(running.ended);
+  After(absl::Seconds(9));
+  EXPECT_EQ(running.sink.text(), before);
   fake_.GrantGrowth();
   EXPECT_EQ(running.sink.text(), before + " and more");
   EXPECT_FALSE(running.ended);
+}
+
+TEST_F(MoneyTest, ALedgerThatDoesNotAnswerHoldsNoStreamUpForEver) {
+  fake_.answers_at_once_ = true;
+  Running& running = StartStreaming("Hello");
+  exchange().Body(Chunk(HundredWords()));
+  ASSERT_EQ(fake_.growths().size(), 1u);
+  const std::string before = running.sink.text();
+  exchange().Body(Chunk(" and more"));
+  After(absl::Seconds(11));
+  EXPECT_EQ(running.sink.text(), before + " and more");
+  EXPECT_FALSE(running.ended);
+}
+
+TEST_F(MoneyTest, AnAnswerThatIsThereAsksForNothingMore) {
+  fake_.answers_at_once_ = true;
+  Running& running = StartStreaming("Hello");
+  exchange().Body(Chunk(HundredWords()) + kStop + kDone);
+  EXPECT_EQ(ReasonOf(running), "OK");
+  ExpectEnds(1);
+  EXPECT_TRUE(end().post);
+}
+
+// The commit may have been the last thing that the ledger did before it was lost.
+TEST_F(MoneyTest, WhatMayBeHeldIsGivenBack) {
+  Running& running = StartUnary();
+  fake_.LoseTouch();
+  EXPECT_EQ(ReasonOf(running), "LEDGER_UNAVAILABLE");
+  ExpectEnds(1);
+  EXPECT_FALSE(end().post);
+}
+
+TEST_F(MoneyTest, TheEndOfALongCallBringsNoOldNews) {
+  fake_.answers_at_once_ = true;
+  Running& running = StartStreaming("Hello");
+  fakes::ScriptedExchange& first = exchange();
+  // Another call of the tenant learns that nothing is left.
+  fake_.answers_at_once_ = false;
+  Running& second = StartUnary();
+  fake_.Refuse(HoldVerdict::kBalanceTooLow);
+  EXPECT_EQ(ReasonOf(second), "BALANCE_TOO_LOW");
+  first.Body(kStop + kDone);
+  EXPECT_EQ(ReasonOf(running), "OK");
+  const size_t sent = transport_.exchanges().size();
+  StartUnary();
+  EXPECT_EQ(transport_.exchanges().size(), sent);
+  fake_.Hold();
+  EXPECT_EQ(transport_.exchanges().size(), sent + 1);
 }
 
 TEST_F(MoneyTest, ACallBelongsToThePeriodInWhichItBegan) {
@@ -285,9 +333,7 @@ TEST_F(MoneyTest, ALongAnswerEndsWithTheBudgetOfItsKey) {
   Running& running = StartStream();
   exchange().Header(200, kEventStream);
   fake_.HoldWithinBudget({.spent = 0, .held = 107 * kNano});
-  std::string words;
-  for (int i = 0; i < 100; ++i) words += " word";
-  exchange().Body(Chunk(words));
+  exchange().Body(Chunk(HundredWords()));
   ASSERT_FALSE(fake_.growths().empty());
   fake_.RefuseGrowth({.verdict = HoldVerdict::kKeyBudgetExhausted,
                       .balance = {.cash = 1'000'000'000},
