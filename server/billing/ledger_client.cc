@@ -324,7 +324,7 @@ void LedgerClient::Read(LedgerWork work, base::EventLoop& loop, Done done) {
   post(absl::UnavailableError("the ledger has too much to read"));
 }
 
-void LedgerClient::WriteBehind(LedgerWork work, Done done) {
+void LedgerClient::WriteBehind(LedgerWork work, const Done& done) {
   if (writer_->Submit(std::make_unique<Function>("", std::move(work), done))) return;
   done(absl::UnavailableError("the ledger has too much to write"));
 }

@@ -64,7 +64,7 @@ class LedgerClient final : public LedgerStore {
   void Write(const std::string& tenant, LedgerWork work, base::EventLoop& loop, Done done);
   void Read(LedgerWork work, base::EventLoop& loop, Done done);
   // As Write(), for who has no loop: `done` comes on the storage thread.
-  void WriteBehind(LedgerWork work, Done done);
+  void WriteBehind(LedgerWork work, const Done& done);
   Plan plan() const;
 
   // Writes what was given, as far as the database takes it.
