@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "absl/container/inlined_vector.h"
 #include "server/transport/curl_transport.h"
 
 namespace pingti::transport {
@@ -51,6 +52,7 @@ class CurlTransfer final : public HttpTransfer {
   uint64_t body_bytes_ = 0;  // received in all
   int status_ = 0;
   bool connected_ = false;
+  absl::InlinedVector<CurlTransport::SocketWatch*, 2> watches_;  // of its sockets
   bool paused_ = false;
   bool too_large_ = false;
   bool done_ = false;

@@ -3,6 +3,7 @@
 #include <curl/curl.h>
 #include <event2/event.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "server/base/check.h"
@@ -25,6 +26,7 @@ constexpr absl::Duration kIdleResetAfter = absl::Seconds(10);
 struct CurlTransport::SocketWatch {
   event* readiness;
   short mask;
+  CurlTransfer* transfer;  // that it was made for, while that lasts
 };
 
 CurlTransport::CurlTransport(base::EventLoop& loop, CurlOptions options)
@@ -95,8 +97,16 @@ void CurlTransport::Retire(CurlTransfer* transfer) {
   // Takes the connection out of use: back to the pool if the exchange was complete, else closed. An
   // HTTP/2 connection would be kept, and the RST_STREAM that tells the provider of it would wait in
   // libcurl 7.88 until the connection has something else to send.
-  if (!transfer->done_) curl_easy_setopt(transfer->easy_, CURLOPT_FORBID_REUSE, 1L);
+  if (!transfer->done_ && transfer->request_.version != config::HttpVersion::kHttp1) {
+    curl_easy_setopt(transfer->easy_, CURLOPT_FORBID_REUSE, 1L);
+  }
+  // libcurl 7.88 closes a socket that is still connecting before it says so; by then its number may
+  // be that of another thread's socket.
+  if (!transfer->connected_) {
+    for (SocketWatch* watch : transfer->watches_) event_del(watch->readiness);
+  }
   curl_multi_remove_handle(multi_, transfer->easy_);
+  for (SocketWatch* watch : transfer->watches_) watch->transfer = nullptr;
   if (transfer->paused_) --paused_;
   if (transfer->touched_) {
     for (CurlTransfer*& touched : touched_) {
@@ -118,11 +128,15 @@ void CurlTransport::Touch(CurlTransfer* transfer) {
   if (!acting_) event_active(notify_, 0, 0);  // bytes that arrived in Consume()
 }
 
-int CurlTransport::OnSocket(void* /*easy*/, int socket, int what, void* self, void* watch_data) {
+int CurlTransport::OnSocket(void* easy, int socket, int what, void* self, void* watch_data) {
   auto* transport = static_cast<CurlTransport*>(self);
   auto* watch = static_cast<SocketWatch*>(watch_data);
   if (what == CURL_POLL_REMOVE) {
     if (watch != nullptr) {
+      if (watch->transfer != nullptr) {
+        auto& watches = watch->transfer->watches_;
+        watches.erase(std::find(watches.begin(), watches.end(), watch));
+      }
       event_free(watch->readiness);
       delete watch;
       curl_multi_assign(transport->multi_, socket, nullptr);
@@ -133,7 +147,9 @@ int CurlTransport::OnSocket(void* /*easy*/, int socket, int what, void* self, vo
   if (what & CURL_POLL_IN) mask |= EV_READ;
   if (what & CURL_POLL_OUT) mask |= EV_WRITE;
   if (watch == nullptr) {
-    watch = new SocketWatch{nullptr, 0};
+    watch = new SocketWatch{nullptr, 0, nullptr};
+    curl_easy_getinfo(easy, CURLINFO_PRIVATE, &watch->transfer);
+    if (watch->transfer != nullptr) watch->transfer->watches_.push_back(watch);
     watch->readiness =
         event_new(transport->loop_.base(), socket, mask, &CurlTransport::OnSocketReady, transport);
     curl_multi_assign(transport->multi_, socket, watch);

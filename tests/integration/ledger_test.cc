@@ -213,7 +213,7 @@ TEST(PostgresLedgerTest, WithoutTheDatabaseNothingIsBegunAndWhatRunsIsChargedAft
   while (stream.Next()) {
   }
   EXPECT_TRUE(stream.Finish().ok()) << stream.Finish().message;
-  EXPECT_TRUE(Eventually([&] { return server->Scrape().Sum("pingti_ledger_outbox") == 1; }));
+  EXPECT_TRUE(Eventually([&] { return server->Scrape().Sum("pingti_ledger_outbox") >= 1; }));
   world.postgres()->Start();
   EXPECT_TRUE(
       Eventually([&] { return world.Client(*server).Generate(Ask("Hello", "after")).ok(); }));
