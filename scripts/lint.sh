@@ -15,8 +15,9 @@ tidy_source() {
 # Only what runs in production: the tests would double the time and find little. The headers are
 # checked with the sources that include them (.clang-tidy).
 check_tidy() {
+  configure release build
   # The sources include generated headers.
-  build_preset release build pingti_proto pingti_rich_errors
+  ninja -C build -j "${JOBS:-$(compile_jobs)}" pingti_proto pingti_rich_errors >&2
   export -f tidy_source
   # shellcheck disable=SC2016
   find server client -name '*.cc' -print0 | sort -z |
