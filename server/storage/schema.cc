@@ -142,8 +142,8 @@ constexpr std::string_view kTables3[] = {
     // What a key may do, with a space between. Its budget, in the ledger's currency; 0: none.
     "ALTER TABLE api_keys ADD COLUMN rights TEXT NOT NULL DEFAULT 'complete read_account'",
     "ALTER TABLE api_keys ADD COLUMN budget $INT NOT NULL DEFAULT 0 CHECK (budget >= 0)",
-    "ALTER TABLE api_keys ADD COLUMN budget_per TEXT NOT NULL DEFAULT 'day' "
-    "CHECK (budget_per IN ('day', 'month'))",
+    R"(ALTER TABLE api_keys ADD COLUMN budget_per TEXT NOT NULL DEFAULT 'day'
+       CHECK (budget_per IN ('day', 'month')))",
 
     // Of keys with a budget: what their calls of one day or month (`2024-06-27`, `2024-06`, UTC)
     // were charged and hold. Calls that count have the same period; the others have none.
