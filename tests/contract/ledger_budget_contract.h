@@ -1,10 +1,8 @@
 // Budgets of API keys. Part of ledger_contract.h.
 #pragma once
 
-#include <atomic>
 #include <memory>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -135,31 +133,8 @@ TEST_P(LedgerContract, AHoldGrowsWithinTheBudget) {
 
 TEST_P(LedgerContract, HundredSixtyHoldsOfSevenOnABudgetOfAHundredGiveExactlyFourteen) {
   OpenAccount(kAcme, 10'000);
-  constexpr int kTries = 160;
-  std::atomic<int> held{0};
-  const auto some = [&](storage::Database& database, int first, int step) {
-    for (int i = first; i < kTries; i += step) {
-      HoldReply reply;
-      absl::Status status;
-      do {
-        status = database.Transact([&] {
-          reply = Ledger::Of(database).Hold(WithBudget(Request("r" + std::to_string(i), 7)));
-        });
-      } while (absl::IsAborted(status));
-      ASSERT_TRUE(status.ok()) << status;
-      if (reply.verdict == HoldVerdict::kHeld) ++held;
-    }
-  };
-  const int many = harness_->connections();
-  std::vector<std::unique_ptr<storage::Database>> others;
-  for (int i = 1; i < many; ++i) others.push_back(Connect());
-  std::vector<std::thread> threads;
-  for (int i = 1; i < many; ++i) {
-    threads.emplace_back([&, i] { some(*others[static_cast<size_t>(i) - 1], i, many); });
-  }
-  some(*database_, 0, many);
-  for (std::thread& thread : threads) thread.join();
-  EXPECT_EQ(held, 14);
+  EXPECT_EQ(HoldAtOnce(160, [this](const std::string& id) { return WithBudget(Request(id, 7)); }),
+            14);
   EXPECT_EQ(BalanceOf(kAcme).held, 98);
   EXPECT_EQ(Hold(WithBudget(Request("last", 2))).budget, (BudgetUse{.spent = 0, .held = 100}));
 }

@@ -1,10 +1,8 @@
 // Holds and charges of calls. Part of ledger_contract.h.
 #pragma once
 
-#include <atomic>
 #include <memory>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "tests/contract/ledger_fixture.h"
@@ -119,30 +117,7 @@ TEST_P(LedgerContract, ACallEndsOnce) {
 
 TEST_P(LedgerContract, SixteenHundredHoldsOfSevenOnAThousandGiveExactly142) {
   OpenAccount(kAcme, 1'000);
-  constexpr int kTries = 1'600;
-  std::atomic<int> held{0};
-  const auto some = [&](storage::Database& database, int first, int step) {
-    for (int i = first; i < kTries; i += step) {
-      HoldReply reply;
-      absl::Status status;
-      do {
-        status = database.Transact(
-            [&] { reply = Ledger::Of(database).Hold(Request("r" + std::to_string(i), 7)); });
-      } while (absl::IsAborted(status));
-      ASSERT_TRUE(status.ok()) << status;
-      if (reply.verdict == HoldVerdict::kHeld) ++held;
-    }
-  };
-  const int many = harness_->connections();
-  std::vector<std::unique_ptr<storage::Database>> others;
-  for (int i = 1; i < many; ++i) others.push_back(Connect());
-  std::vector<std::thread> threads;
-  for (int i = 1; i < many; ++i) {
-    threads.emplace_back([&, i] { some(*others[static_cast<size_t>(i) - 1], i, many); });
-  }
-  some(*database_, 0, many);
-  for (std::thread& thread : threads) thread.join();
-  EXPECT_EQ(held, 142);
+  EXPECT_EQ(HoldAtOnce(1'600, [this](const std::string& id) { return Request(id, 7); }), 142);
   EXPECT_EQ(BalanceOf(kAcme), (Balance{.cash = 1'000, .bonus = 0, .held = 994}));
 }
 

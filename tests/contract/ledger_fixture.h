@@ -3,9 +3,11 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -52,6 +54,33 @@ class LedgerContract : public ::testing::TestWithParam<MakeLedgerHarness> {
         storage::Database::Open(harness_->options());
     EXPECT_TRUE(opened.ok()) << opened.status();
     return opened.ok() ? std::move(*opened) : nullptr;
+  }
+  // As many calls as `tries`, over all connections that there may be at once: how many hold.
+  template <typename MakeRequest>
+  int HoldAtOnce(int tries, MakeRequest make) {
+    std::atomic<int> held{0};
+    const auto some = [&](storage::Database& database, int first, int step) {
+      for (int i = first; i < tries; i += step) {
+        HoldReply reply;
+        absl::Status status;
+        do {
+          status = database.Transact(
+              [&] { reply = Ledger::Of(database).Hold(make("r" + std::to_string(i))); });
+        } while (absl::IsAborted(status));
+        ASSERT_TRUE(status.ok()) << status;
+        if (reply.verdict == HoldVerdict::kHeld) ++held;
+      }
+    };
+    const int many = harness_->connections();
+    std::vector<std::unique_ptr<storage::Database>> others;
+    for (int i = 1; i < many; ++i) others.push_back(Connect());
+    std::vector<std::thread> threads;
+    for (int i = 1; i < many; ++i) {
+      threads.emplace_back([&, i] { some(*others[static_cast<size_t>(i) - 1], i, many); });
+    }
+    some(*database_, 0, many);
+    for (std::thread& thread : threads) thread.join();
+    return held;
   }
   static void DoWith(storage::Database& database, const std::function<void(Ledger&)>& work) {
     const absl::Status status = database.Transact([&] { work(Ledger::Of(database)); });
