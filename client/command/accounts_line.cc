@@ -12,8 +12,6 @@
 namespace pingti::command {
 namespace {
 
-constexpr int kNanoDigits = 9;
-
 // By the number of the kind.
 constexpr std::array<std::string_view, 8> kKinds = {"",       "top-up", "bonus",      "newcomer",
                                                     "charge", "expiry", "adjustment", "refund"};

@@ -14,8 +14,6 @@
 namespace pingti::command {
 namespace {
 
-constexpr int kNanoDigits = 9;
-
 std::string Exact(const v1::Money& money) {
   return FormatUnits(money.nano_units(), kNanoDigits, 2);
 }

@@ -9,7 +9,6 @@ namespace {
 constexpr std::int64_t kMsPerSecond = 1000;
 constexpr std::int64_t kMsPerMinute = 60 * kMsPerSecond;
 constexpr std::int64_t kMinutesPerHour = 60;
-constexpr int kNanoDigits = 9;
 
 std::int64_t DividedUp(std::int64_t value, std::int64_t by) { return (value + by - 1) / by; }
 
@@ -52,6 +51,11 @@ std::string FormatUnits(std::int64_t value, int digits, int digits_min) {
     decimals.pop_back();
   }
   return (value < 0 ? "-" : "") + std::to_string(rest) + (decimals.empty() ? "" : ".") + decimals;
+}
+
+std::string FormatPerMillion(std::int64_t pico) {
+  constexpr int kPicoPerMillionDigits = 6;
+  return FormatUnits(pico, kPicoPerMillionDigits, 0);
 }
 
 std::string FormatMoney(const v1::Money& money) {

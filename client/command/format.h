@@ -25,6 +25,12 @@ std::string FormatCount(std::int64_t count);
 // at the end than that: (2500000, 6, 0) is `2.5`.
 std::string FormatUnits(std::int64_t value, int digits, int digits_min);
 
+// Digits of a nano-unit behind the point of a unit.
+inline constexpr int kNanoDigits = 9;
+
+// A price in pico-units per token as units per million tokens: 2500000 is `2.5`.
+std::string FormatPerMillion(std::int64_t pico);
+
 // `0.00123 CNY`: exact, without trailing zeros beyond two decimals.
 std::string FormatMoney(const v1::Money& money);
 

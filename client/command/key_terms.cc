@@ -19,8 +19,6 @@ constexpr std::array<std::string_view, 6> kDimensions = {"",
                                                          "calls_at_once"};
 static_assert(v1::QuotaDimension_ARRAYSIZE == kDimensions.size());
 
-constexpr int kNanoDigits = 9;
-
 constexpr std::array<std::string_view, 3> kRights = {"", "complete", "read_account"};
 static_assert(v1::KeyRight_ARRAYSIZE == kRights.size());
 

@@ -15,7 +15,6 @@ namespace {
 using Kind = PriceField::Kind;
 
 constexpr int kPicoDigits = 12;                       // of a unit per token
-constexpr int kPicoPerMillionDigits = 6;              // pico-units per token to units per million
 constexpr std::int64_t kPicoMax = 1'000'000'000'000;  // of a server: a unit per token
 constexpr std::int64_t kExponentMax = 1'000'000'000;  // more than a file has digits
 constexpr std::int64_t kTokensMax = 100'000'000;
@@ -255,7 +254,7 @@ class Import {
       const auto pico =
           field->kind == Kind::kNumber ? ParsePico(field->text, &wrong) : std::nullopt;
       if (!pico) return std::string(theirs) + " is " + Shown(*field) + ", which is " + wrong;
-      *prices += std::string(ours) + ": " + FormatUnits(*pico, kPicoPerMillionDigits, 0) + ", ";
+      *prices += std::string(ours) + ": " + FormatPerMillion(*pico) + ", ";
     }
     return "";
   }

@@ -20,11 +20,8 @@
 namespace pingti::command {
 namespace {
 
-constexpr int kPicoPerMillionDigits = 6;  // pico-units per token to units per million
-constexpr int kNanoDigits = 9;
 constexpr std::size_t kErrorsShown = 100;
 
-std::string PerMillion(std::int64_t pico) { return FormatUnits(pico, kPicoPerMillionDigits, 0); }
 std::string PerCall(std::int64_t nano) { return FormatUnits(nano, kNanoDigits, 0); }
 
 std::string SourceText(const v1::ModelPrice& price) {
@@ -127,9 +124,9 @@ std::string PricesTable(const std::vector<v1::ListedPrice>& prices, bool all_ver
     std::vector<Cell> row = {{listed.model()}, {listed.provider()}, {price.since()}};
     if (all_versions) row.push_back({listed.until()});
     for (std::string text :
-         {price.currency(), PerMillion(price.input_pico_per_token()),
-          PerMillion(price.cached_input_pico_per_token()),
-          PerMillion(price.output_pico_per_token()), PerCall(price.request_nano())}) {
+         {price.currency(), FormatPerMillion(price.input_pico_per_token()),
+          FormatPerMillion(price.cached_input_pico_per_token()),
+          FormatPerMillion(price.output_pico_per_token()), PerCall(price.request_nano())}) {
       row.push_back({std::move(text)});
     }
     row.push_back({SourceText(price), price.verified() ? Style::kPlain : Style::kYellow});
@@ -159,15 +156,16 @@ std::string PricesCsv(const std::vector<v1::ListedPrice>& prices) {
     const v1::ModelPrice& price = listed.price();
     const bool converted = price.has_exchange();
     const v1::ExchangeRate& rate = price.exchange();
-    csv += CsvLine(
-        {CsvText(listed.model()), CsvText(listed.provider()), CsvText(listed.upstream_model()),
-         CsvText(price.version()), price.since(), listed.until(),
-         listed.current() ? "true" : "false", price.currency(),
-         PerMillion(price.input_pico_per_token()), PerMillion(price.cached_input_pico_per_token()),
-         PerMillion(price.output_pico_per_token()), PerCall(price.request_nano()),
-         converted ? rate.currency() : price.currency(),
-         converted ? FormatUnits(rate.rate_nano(), kNanoDigits, 0) : "1", rate.date(),
-         CsvText(price.source()), price.source_date(), price.verified() ? "true" : "false"});
+    csv += CsvLine({CsvText(listed.model()), CsvText(listed.provider()),
+                    CsvText(listed.upstream_model()), CsvText(price.version()), price.since(),
+                    listed.until(), listed.current() ? "true" : "false", price.currency(),
+                    FormatPerMillion(price.input_pico_per_token()),
+                    FormatPerMillion(price.cached_input_pico_per_token()),
+                    FormatPerMillion(price.output_pico_per_token()), PerCall(price.request_nano()),
+                    converted ? rate.currency() : price.currency(),
+                    converted ? FormatUnits(rate.rate_nano(), kNanoDigits, 0) : "1", rate.date(),
+                    CsvText(price.source()), price.source_date(),
+                    price.verified() ? "true" : "false"});
   }
   return csv;
 }

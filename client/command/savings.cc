@@ -14,7 +14,6 @@
 namespace pingti::command {
 namespace {
 
-constexpr int kPicoPerMillionDigits = 6;  // pico-units per token to units per million
 constexpr std::int64_t kNano = 1'000'000'000;
 // From twice 1e-9 pico-units per token to 1e-4 units per million tokens.
 constexpr std::int64_t kDoubledPerMean = 2 * 100 * kNano;
@@ -41,12 +40,10 @@ absl::int128 DividedRounded(absl::int128 numerator, absl::int128 denominator) {
   return (numerator < 0 ? numerator - half : numerator + half) / denominator;
 }
 
-std::string PerMillion(std::int64_t pico) { return FormatUnits(pico, kPicoPerMillionDigits, 0); }
-
 std::string PriceText(const v1::ModelPrice& price) {
-  std::string text = PerMillion(price.input_pico_per_token());
+  std::string text = FormatPerMillion(price.input_pico_per_token());
   if (price.output_pico_per_token() != price.input_pico_per_token()) {
-    text += " / " + PerMillion(price.output_pico_per_token());
+    text += " / " + FormatPerMillion(price.output_pico_per_token());
   }
   return text + " " + price.currency() + (price.verified() ? "" : " ?");
 }

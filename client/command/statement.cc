@@ -8,7 +8,6 @@
 namespace pingti::command {
 namespace {
 
-constexpr int kNanoDigits = 9;
 constexpr char kCarried[] = "calls that began in another month than they ended in";
 
 std::string Exact(std::int64_t nano) { return FormatUnits(nano, kNanoDigits, 2); }
