@@ -18,6 +18,9 @@ target_include_directories(pingti_flags INTERFACE ${PROJECT_SOURCE_DIR})
 target_compile_definitions(pingti_flags INTERFACE SIMDJSON_DEVELOPMENT_CHECKS=0)
 if(CMAKE_CXX_COMPILER_ID MATCHES Clang)
   target_compile_options(pingti_flags INTERFACE -Wthread-safety)
+elseif(CMAKE_UNITY_BUILD)
+  # GCC takes each source of a batch for a header.
+  target_compile_options(pingti_flags INTERFACE -Wno-subobject-linkage)
 endif()
 
 if(PINGTI_SANITIZER STREQUAL address)

@@ -15,9 +15,9 @@ namespace pingti::command {
 namespace {
 
 // One command under way.
-class Run {
+class AccountsRun {
  public:
-  explicit Run(const Session& session)
+  explicit AccountsRun(const Session& session)
       : session_(session),
         line_(*session.line.accounts),
         color_(session.console.OutColor()),
@@ -225,6 +225,6 @@ class Run {
 
 }  // namespace
 
-ExitCode RunAccounts(const Session& session) { return Run(session).Go(); }
+ExitCode RunAccounts(const Session& session) { return AccountsRun(session).Go(); }
 
 }  // namespace pingti::command

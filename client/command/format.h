@@ -28,6 +28,9 @@ std::string FormatUnits(std::int64_t value, int digits, int digits_min);
 // Digits of a nano-unit behind the point of a unit.
 inline constexpr int kNanoDigits = 9;
 
+// The highest price, in pico-units per token: a unit.
+inline constexpr std::int64_t kPicoMax = 1'000'000'000'000;
+
 // A price in pico-units per token as units per million tokens: 2500000 is `2.5`.
 std::string FormatPerMillion(std::int64_t pico);
 

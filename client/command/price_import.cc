@@ -15,7 +15,6 @@ namespace {
 using Kind = PriceField::Kind;
 
 constexpr int kPicoDigits = 12;                       // of a unit per token
-constexpr std::int64_t kPicoMax = 1'000'000'000'000;  // of a server: a unit per token
 constexpr std::int64_t kExponentMax = 1'000'000'000;  // more than a file has digits
 constexpr std::int64_t kTokensMax = 100'000'000;
 constexpr std::size_t kModelNameBytesMax = 128;

@@ -17,9 +17,7 @@ namespace {
 constexpr std::int64_t kNano = 1'000'000'000;
 // From twice 1e-9 pico-units per token to 1e-4 units per million tokens.
 constexpr std::int64_t kDoubledPerMean = 2 * 100 * kNano;
-// What the protocol allows.
-constexpr std::int64_t kPicoMax = 1'000'000'000'000;
-constexpr std::int64_t kRateMax = 1'000'000 * kNano;
+constexpr std::int64_t kRateMax = 1'000'000 * kNano;  // the protocol allows no more
 
 const std::string& ChargedIn(const v1::ModelPrice& price) {
   return price.has_exchange() ? price.exchange().currency() : price.currency();

@@ -31,9 +31,9 @@ std::string Joined(const google::protobuf::RepeatedPtrField<std::string>& names)
 }
 
 // One command under way.
-class Run {
+class TenantsRun {
  public:
-  explicit Run(const Session& session)
+  explicit TenantsRun(const Session& session)
       : session_(session),
         line_(*session.line.tenants),
         color_(session.console.OutColor()),
@@ -184,7 +184,7 @@ class Run {
 
 }  // namespace
 
-ExitCode RunTenants(const Session& session) { return Run(session).Go(); }
+ExitCode RunTenants(const Session& session) { return TenantsRun(session).Go(); }
 
 std::string TenantsTable(const std::vector<v1::Tenant>& tenants, bool color) {
   if (tenants.empty()) return "no tenants\n";

@@ -30,4 +30,7 @@ std::vector<std::string> NearestNames(std::string_view name, std::span<const std
 std::vector<std::string> NearestNames(std::string_view name,
                                       std::span<const std::string_view> names, size_t count_max);
 
+// How many of them a message names.
+inline constexpr size_t kNearNamesMax = 3;
+
 }  // namespace pingti::base

@@ -19,7 +19,6 @@ using Error = std::optional<model::CallError>;
 
 // What a caller is told to wait where the ledger cannot be asked.
 constexpr absl::Duration kLedgerRetry = absl::Seconds(1);
-constexpr size_t kNearNamesMax = 3;
 
 bool IsLine(std::string_view text) {
   return std::all_of(text.begin(), text.end(),
@@ -38,7 +37,7 @@ model::CallError LedgerUnavailable(std::string message) {
 void AddNearTenants(const View& view, const std::string& tenant, model::CallError* error) {
   std::vector<std::string_view> names;
   for (const config::Tenant& known : view.config().tenants) names.push_back(known.name);
-  const std::vector<std::string> near = base::NearestNames(tenant, names, kNearNamesMax);
+  const std::vector<std::string> near = base::NearestNames(tenant, names, base::kNearNamesMax);
   if (!near.empty()) error->metadata["near"] = absl::StrJoin(near, ",");
 }
 

@@ -10,11 +10,9 @@
 namespace pingti::exchange {
 namespace {
 
-constexpr size_t kNearNamesMax = 3;
-
 model::CallError Unknown(const char* field, const std::string& wanted, const char* what,
                          const std::vector<std::string>& names) {
-  const std::vector<std::string> near = base::NearestNames(wanted, names, kNearNamesMax);
+  const std::vector<std::string> near = base::NearestNames(wanted, names, base::kNearNamesMax);
   return model::InvalidField(
       field,
       base::StrCat("is no ", what,

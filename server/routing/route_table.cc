@@ -9,8 +9,6 @@
 namespace pingti::routing {
 namespace {
 
-constexpr size_t kNearNamesMax = 3;
-
 const config::Model* FindModel(const config::Config& config, const std::string& name) {
   const auto it = std::find_if(config.models.begin(), config.models.end(),
                                [&](const config::Model& model) { return model.name == name; });
@@ -117,7 +115,7 @@ model::CallError RouteTable::Unknown(std::string_view name) const {
   names.reserve(routes_.size());
   for (const Route& route : routes_) names.push_back(route.name);
   std::string near;
-  for (const std::string& candidate : base::NearestNames(name, names, kNearNamesMax)) {
+  for (const std::string& candidate : base::NearestNames(name, names, base::kNearNamesMax)) {
     base::StrAppend(&near, near.empty() ? "" : ", ", candidate);
   }
   error.message = base::StrCat("there is no model ", name);

@@ -15,6 +15,7 @@
 #include "server/rpc/accounts_query.h"
 #include "server/rpc/credentials.h"
 #include "server/rpc/prices_query.h"
+#include "server/rpc/query_fields.h"
 #include "server/rpc/read_request.h"
 #include "server/rpc/status.h"
 #include "server/rpc/tenants_query.h"
@@ -24,8 +25,6 @@ namespace pingti::rpc {
 namespace {
 
 using google::protobuf::Message;
-
-constexpr int kPageSizeMax = 1000;
 
 base::Task<QueryError> AnswerCountTokens(QueryContext c) {
   model::CompletionRequest request;
@@ -94,18 +93,15 @@ void WriteModel(const QueryContext& c, const routing::Route& route, v1::Model* m
 
 base::Task<QueryError> AnswerListModels(QueryContext c) {
   const auto* request = static_cast<v1::ListModelsRequest*>(c.in);
-  if (request->page_size() < 0 || request->page_size() > kPageSizeMax) {
-    co_return model::InvalidField("page_size", base::StrCat("is ", request->page_size(),
-                                                            "; must be from 0 to ", kPageSizeMax));
-  }
-  const size_t page_size = request->page_size() == 0 ? kPageSizeMax : request->page_size();
+  int limit = 0;
+  if (auto error = ReadPageSize(request->page_size(), &limit)) co_return error;
   const auto usable = exchange::UsableModels(c.view, c.who());
   // The token is the last name of the page before: it stays right when models come and go.
   auto next = std::find_if(usable.begin(), usable.end(), [&](const routing::Route* route) {
     return route->name > request->page_token();
   });
   auto* response = static_cast<v1::ListModelsResponse*>(c.out);
-  for (; next != usable.end() && response->models_size() < static_cast<int>(page_size); ++next) {
+  for (; next != usable.end() && response->models_size() < limit - 1; ++next) {
     WriteModel(c, **next, response->add_models());
   }
   if (next != usable.end()) {

@@ -12,12 +12,12 @@ namespace {
 using soci::into;
 using soci::use;
 
-constexpr char kSelect[] =
+constexpr char kSelectLimits[] =
     "SELECT l.key_id, l.kind, l.amount, l.burst, l.shadow FROM key_limits l "
     "JOIN api_keys k ON k.id = l.key_id WHERE ";
 
-// What a row of kSelect is read into.
-struct Row {
+// What a row of kSelectLimits is read into.
+struct LimitsRow {
   void AddTo(LimitsById* limits) const {
     const config::LimitKind* found = config::FindLimitKind(kind);
     PINGTI_CHECK(found != nullptr, "the database allows no other kind");
@@ -46,9 +46,9 @@ void InsertLimits(soci::session& sql, const StoredKey& key) {
 LimitsById ReadLimits(soci::session& sql, const std::string& tenant, const std::string& first,
                       const std::string& last) {
   LimitsById limits;
-  Row row;
+  LimitsRow row;
   soci::statement find =
-      (sql.prepare << kSelect << "k.tenant = :tenant AND k.id BETWEEN :first AND :last",
+      (sql.prepare << kSelectLimits << "k.tenant = :tenant AND k.id BETWEEN :first AND :last",
        into(row.key_id), into(row.kind), into(row.amount), into(row.burst), into(row.shadow),
        use(tenant, "tenant"), use(first, "first"), use(last, "last"));
   find.execute();
@@ -58,8 +58,8 @@ LimitsById ReadLimits(soci::session& sql, const std::string& tenant, const std::
 
 LimitsById ReadLiveLimits(soci::session& sql) {
   LimitsById limits;
-  Row row;
-  soci::statement find = (sql.prepare << kSelect << "k.revoked_at IS NULL", into(row.key_id),
+  LimitsRow row;
+  soci::statement find = (sql.prepare << kSelectLimits << "k.revoked_at IS NULL", into(row.key_id),
                           into(row.kind), into(row.amount), into(row.burst), into(row.shadow));
   find.execute();
   while (find.fetch()) row.AddTo(&limits);

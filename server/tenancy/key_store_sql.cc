@@ -42,15 +42,15 @@ std::optional<config::KeyBudget> BudgetOf(int64_t nano, const std::string& per) 
                            config::FindBudgetPeriod(per).value_or(config::BudgetPeriod::kDay)};
 }
 
-constexpr char kSelect[] =
+constexpr char kSelectKeys[] =
     "SELECT id, tenant, name, sha256, models, created_at, COALESCE(expires_at, 0), "
     "COALESCE(revoked_at, 0), COALESCE(replaced_by, ''), rights, "
     "budget, budget_per, "
     "COALESCE((SELECT used_at FROM key_uses WHERE key_id = api_keys.id), 0) FROM api_keys WHERE "
     "tenant = :tenant AND ";
 
-// What a row of kSelect is read into.
-struct Row {
+// What a row of kSelectKeys is read into.
+struct KeyRow {
   StoredKey Take() const {
     StoredKey key = this->key;
     key.sha256 = absl::HexStringToBytes(hex);
@@ -125,9 +125,9 @@ StoreVerdict TenantStore::RevokeKey(const std::string& tenant, const std::string
 std::vector<StoredKey> TenantStore::ListKeys(const std::string& tenant, const std::string& after,
                                              int limit) {
   std::vector<StoredKey> keys;
-  Row row;
+  KeyRow row;
   soci::statement find =
-      (database_.session().prepare << kSelect << "id > :after ORDER BY id LIMIT :max",
+      (database_.session().prepare << kSelectKeys << "id > :after ORDER BY id LIMIT :max",
        into(row.key.id), into(row.key.tenant), into(row.key.name), into(row.hex), into(row.models),
        into(row.created_at), into(row.expires_at), into(row.revoked_at), into(row.key.replaced_by),
        into(row.rights), into(row.budget), into(row.budget_per), into(row.used_at),
@@ -144,9 +144,9 @@ std::vector<StoredKey> TenantStore::ListKeys(const std::string& tenant, const st
 }
 
 std::optional<StoredKey> TenantStore::FindKey(const std::string& tenant, const std::string& id) {
-  Row row;
+  KeyRow row;
   soci::session& sql = database_.session();
-  sql << kSelect << "id = :id", into(row.key.id), into(row.key.tenant), into(row.key.name),
+  sql << kSelectKeys << "id = :id", into(row.key.id), into(row.key.tenant), into(row.key.name),
       into(row.hex), into(row.models), into(row.created_at), into(row.expires_at),
       into(row.revoked_at), into(row.key.replaced_by), into(row.rights), into(row.budget),
       into(row.budget_per), into(row.used_at), use(tenant, "tenant"), use(id, "id");

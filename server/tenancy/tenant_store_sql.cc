@@ -28,13 +28,13 @@ TenantState StateOf(const std::string& name) {
   return name == "suspended" ? TenantState::kSuspended : TenantState::kDeleted;
 }
 
-constexpr char kSelect[] =
+constexpr char kSelectTenants[] =
     "SELECT name, tier, state, created_at, (SELECT COUNT(*) FROM api_keys WHERE tenant = "
     "tenants.name AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > :now)) "
     "FROM tenants WHERE ";
 
-// What a row of kSelect is read into.
-struct Row {
+// What a row of kSelectTenants is read into.
+struct TenantRow {
   StoredTenant Take() const {
     StoredTenant tenant = this->tenant;
     tenant.state = StateOf(state);
@@ -133,10 +133,10 @@ StoreVerdict TenantStore::Delete(const std::string& name, absl::Time at) {
 
 std::optional<StoredTenant> TenantStore::Find(const std::string& name, absl::Time now) {
   const int64_t micros = absl::ToUnixMicros(now);
-  Row row;
+  TenantRow row;
   StoredTenant& tenant = row.tenant;
   soci::session& sql = database_.session();
-  sql << kSelect << "name = :name", into(tenant.name), into(tenant.tier), into(row.state),
+  sql << kSelectTenants << "name = :name", into(tenant.name), into(tenant.tier), into(row.state),
       into(row.created_at), into(tenant.live_keys), use(micros, "now"), use(name, "name");
   if (!sql.got_data()) return std::nullopt;
   return row.Take();
@@ -146,10 +146,10 @@ std::vector<StoredTenant> TenantStore::List(const std::string& after, int limit,
                                             absl::Time now) {
   const int64_t micros = absl::ToUnixMicros(now);
   std::vector<StoredTenant> tenants;
-  Row row;
+  TenantRow row;
   StoredTenant& tenant = row.tenant;
   soci::statement find =
-      (database_.session().prepare << kSelect << "name > :after"
+      (database_.session().prepare << kSelectTenants << "name > :after"
                                    << (deleted ? "" : " AND state <> 'deleted'")
                                    << " ORDER BY name LIMIT :max",
        into(tenant.name), into(tenant.tier), into(row.state), into(row.created_at),

@@ -6,6 +6,9 @@
 
 namespace pingti::fakes {
 
+// Where a FakeClock begins.
+inline constexpr base::Instant kNow = base::Instant::FromNanos(1'000'000'000'000);
+
 class FakeClock final : public base::Clock {
  public:
   absl::Time Now() const override { return wall_; }
@@ -20,7 +23,7 @@ class FakeClock final : public base::Clock {
 
  private:
   absl::Time wall_ = absl::FromUnixSeconds(1'800'000'000);
-  base::Instant monotonic_ = base::Instant::FromNanos(1'000'000'000'000);
+  base::Instant monotonic_ = kNow;
 };
 
 }  // namespace pingti::fakes

@@ -233,7 +233,7 @@ void BlockedPrompt(const FaultContext& context, Reply* reply) {
   reply->body = {std::move(answer)};
 }
 
-const FaultRow kFaults[] = {
+const FaultRow kPayloadFaults[] = {
     {"6", "comments with a blank line after them", nullptr, CommentEvents, nullptr},
     {"7", "a keepalive comment as data", nullptr, KeepaliveData, nullptr},
     {"8", "ping events, with data and without", nullptr, PingEvents, nullptr},
@@ -267,6 +267,6 @@ const FaultRow kFaults[] = {
 
 }  // namespace
 
-std::span<const FaultRow> PayloadFaults() { return kFaults; }
+std::span<const FaultRow> PayloadFaults() { return kPayloadFaults; }
 
 }  // namespace pingti::upstream

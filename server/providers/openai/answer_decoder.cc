@@ -23,8 +23,6 @@ using model::Choice;
 using model::Failure;
 using model::FailureClass;
 
-constexpr int kStatusOk = 200;
-
 Failure AnswerFailure(FailureClass failure_class, std::string_view body) {
   return MakeFailure(failure_class, kStatusOk, body);
 }

@@ -19,7 +19,6 @@ namespace {
 using model::Failure;
 using model::FailureClass;
 
-constexpr int kStatusOk = 200;
 // A buffer that has grown past it is given up after the request.
 constexpr size_t kKeptBytesMax = 1024 * 1024;
 // Longer error bodies are not parsed.

@@ -16,7 +16,6 @@ namespace {
 using model::Failure;
 using model::FailureClass;
 
-constexpr int kStatusOk = 200;
 constexpr int kStatusTooManyRequests = 429;
 
 // Reads on after "provider yi: ".

@@ -14,6 +14,8 @@
 
 namespace pingti::providers::openai {
 
+inline constexpr int kStatusOk = 200;  // of HTTP
+
 // A failure in our own words. `upstream` is what the provider sent; its beginning is kept, cleaned.
 model::Failure MakeFailure(model::FailureClass failure_class, int status,
                            std::string_view upstream);

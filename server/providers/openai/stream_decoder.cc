@@ -17,8 +17,6 @@ using model::Failure;
 using model::FailureClass;
 using model::StreamEvents;
 
-constexpr int kStatusOk = 200;
-
 Failure StreamFailure(FailureClass failure_class, std::string_view upstream) {
   return MakeFailure(failure_class, kStatusOk, upstream);
 }

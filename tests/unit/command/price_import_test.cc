@@ -101,8 +101,9 @@ TEST(PriceImportTest, TheSameModelUnderTwoNamesIsOne) {
                   "input_cost_per_token": 1e-6, "output_cost_per_token": 1e-6},
           "m": {"mode": "chat", "litellm_provider": "p", "max_tokens": 10,
                 "input_cost_per_token": 1e-6, "output_cost_per_token": 2e-6}})";
-  EXPECT_THAT(ImportPrices(two, Of({}, "p")).errors,
-              testing::ElementsAre(HasSubstr("m: another entry has the name m, too, and differs")));
+  EXPECT_THAT(
+      ImportPrices(two, Of({}, "p")).errors,
+      ::testing::ElementsAre(HasSubstr("m: another entry has the name m, too, and differs")));
 }
 
 TEST(PriceImportTest, EachMistakeIsNamedAndNothingPrinted) {
@@ -125,18 +126,19 @@ TEST(PriceImportTest, APriceInQuotesOrAModelThatIsNotThere) {
               Contains(HasSubstr("'1e-06', which is no number")));
   const Imported missing = ImportPrices(sample, Of({"gpt-4o", "gpt-4x"}));
   EXPECT_EQ(missing.yaml, "");
-  EXPECT_THAT(missing.errors, testing::ElementsAre("there is no model gpt-4x"));
+  EXPECT_THAT(missing.errors, ::testing::ElementsAre("there is no model gpt-4x"));
   // One that another provider has is no less missing.
   const Imported others =
       ImportPrices(File("sample.json"), Of({"gpt-4o", "deepseek-chat"}, "openai"));
   EXPECT_EQ(others.yaml, "");
-  EXPECT_THAT(others.errors, testing::ElementsAre("there is no model deepseek-chat of openai"));
+  EXPECT_THAT(others.errors, ::testing::ElementsAre("there is no model deepseek-chat of openai"));
   EXPECT_THAT(ImportPrices(sample, Of({"text-embedding-3-small"})).errors,
               Contains(HasSubstr("mode is 'embedding', not 'chat'")));
   // A provider that nobody has: those that there are.
-  EXPECT_THAT(ImportPrices(sample, Of({}, "opnai")).errors,
-              testing::ElementsAre(HasSubstr("no chat model of this provider; there are deepseek, "
-                                             "fine, odd, openai, text")));
+  EXPECT_THAT(
+      ImportPrices(sample, Of({}, "opnai")).errors,
+      ::testing::ElementsAre(HasSubstr("no chat model of this provider; there are deepseek, "
+                                       "fine, odd, openai, text")));
 }
 
 TEST(PriceImportTest, SaysWhichFieldAndWhatWouldBeRight) {
@@ -160,12 +162,12 @@ TEST(PriceImportTest, SaysWhichFieldAndWhatWouldBeRight) {
       R"({"m": {"mode": "chat", "litellm_provider": "vertex_ai", "max_tokens": 10,
                 "input_cost_per_token": 1e-6, "output_cost_per_token": 1e-6}})";
   EXPECT_THAT(ImportPrices(vertex, Of({"m"})).errors,
-              testing::ElementsAre(HasSubstr("its litellm_provider is 'vertex_ai'")));
+              ::testing::ElementsAre(HasSubstr("its litellm_provider is 'vertex_ai'")));
   ImportRequest named = Of({"m"});
   named.provider_name = "vertex";
   EXPECT_THAT(ImportPrices(vertex, named).yaml, HasSubstr("provider: vertex\n"));
   EXPECT_THAT(ImportPrices("nothing", Of({"m"})).errors,
-              testing::ElementsAre(HasSubstr("is no JSON")));
+              ::testing::ElementsAre(HasSubstr("is no JSON")));
 }
 
 TEST(PriceImportTest, NothingForeignBecomesYaml) {

@@ -13,7 +13,7 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 
 // A file whose two tenants have these.
-absl::StatusOr<LoadResult> Load(const std::string& first, const std::string& second) {
+absl::StatusOr<LoadResult> LoadTwoTenants(const std::string& first, const std::string& second) {
   return LoadFromString(
       "providers: [{name: p, dialect: openai, base_url: "
       "'http://h', no_key: true}]\n"
@@ -24,7 +24,7 @@ absl::StatusOr<LoadResult> Load(const std::string& first, const std::string& sec
 }
 
 TEST(IdentitiesTest, AreUrisNamesAndSubjects) {
-  const auto loaded = Load(
+  const auto loaded = LoadTwoTenants(
       ", identities: ['spiffe://company/one', "
       "one.company.test, 'CN=one,O=The Company']",
       "");
@@ -38,14 +38,14 @@ TEST(IdentitiesTest, WhatIsNoneIsNamed) {
   for (const std::string& wrong :
        {std::string("''"), std::string("' one'"), std::string("\"a\\tb\""), std::string("一"),
         std::string(257, 'x')}) {
-    const auto loaded = Load(", identities: [" + wrong + "]", "");
+    const auto loaded = LoadTwoTenants(", identities: [" + wrong + "]", "");
     EXPECT_THAT(std::string(loaded.status().message()), HasSubstr("tenants[0].identities[0]"))
         << wrong;
   }
 }
 
 TEST(IdentitiesTest, OneIsOfOneTenant) {
-  const auto loaded = Load(", identities: [a, b]", ", identities: [c, b]");
+  const auto loaded = LoadTwoTenants(", identities: [a, b]", ", identities: [c, b]");
   EXPECT_THAT(std::string(loaded.status().message()),
               HasSubstr("t.yaml:5:40: tenants[1].identities[1]: is an identity "
                         "of tenant one, too; "

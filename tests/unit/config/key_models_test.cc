@@ -4,6 +4,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "server/config/load.h"
+#include "tests/unit/config/load_text.h"
 
 namespace pingti::config {
 namespace {
@@ -11,27 +12,15 @@ namespace {
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-// A file whose one key has these fields beside its record.
-absl::StatusOr<LoadResult> Load(const std::string& fields) {
-  return LoadFromString(
-      "providers: [{name: p, dialect: openai, base_url: 'http://h', no_key: true}]\n"
-      "models: [{name: m, provider: p, context_tokens: 10}]\n"
-      "aliases: [{name: a, to: m}]\n"
-      "tiers: [{name: T}]\n"
-      "tenants: [{name: t, tier: T, keys: [\n{record: 'pt_dev1:" +
-          std::string(64, 'a') + "',\n" + fields + "}]}]\n",
-      "t.yaml", {});
-}
-
 TEST(KeyModelsTest, AreModelsAndAliases) {
-  const auto loaded = Load("models: [m, a]");
+  const auto loaded = LoadKey("models: [m, a]");
   ASSERT_TRUE(loaded.ok()) << loaded.status();
   EXPECT_THAT(loaded->config.tenants[0].keys[0].models, ElementsAre("m", "a"));
-  EXPECT_THAT(Load("")->config.tenants[0].keys[0].models, IsEmpty());
+  EXPECT_THAT(LoadKey("")->config.tenants[0].keys[0].models, IsEmpty());
 }
 
 TEST(KeyModelsTest, AnUnknownOneIsNamed) {
-  EXPECT_EQ(Load("models: [m, gpt-5]").status().message(),
+  EXPECT_EQ(LoadKey("models: [m, gpt-5]").status().message(),
             "t.yaml:7:13: tenants[0].keys[0].models[1]: \"gpt-5\" is not the name of a model or "
             "alias; there is a and m");
 }

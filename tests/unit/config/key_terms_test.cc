@@ -6,30 +6,21 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "server/config/load.h"
+#include "tests/unit/config/load_text.h"
 
 namespace pingti::config {
 namespace {
 
 using testing::HasSubstr;
 
-// A file whose one key has these fields beside its record.
-absl::StatusOr<LoadResult> Load(const std::string& fields) {
-  return LoadFromString(
-      "providers: [{name: p, dialect: openai, base_url: 'http://h', no_key: true}]\n"
-      "tiers: [{name: T}]\n"
-      "tenants: [{name: t, tier: T, keys: [\n{record: 'pt_dev1:" +
-          std::string(64, 'a') + "',\n" + fields + "}]}]\n",
-      "t.yaml", {});
-}
-
 KeyRecord KeyOf(const std::string& fields) {
-  const auto loaded = Load(fields);
+  const auto loaded = LoadKey(fields);
   EXPECT_TRUE(loaded.ok()) << loaded.status();
   return loaded.ok() ? loaded->config.tenants[0].keys[0] : KeyRecord();
 }
 
 std::string ErrorOf(const std::string& fields) {
-  return std::string(Load(fields).status().message());
+  return std::string(LoadKey(fields).status().message());
 }
 
 TEST(KeyTermsTest, AKeyHasAllRightsOrThoseOfItsList) {

@@ -7,6 +7,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "server/config/load.h"
+#include "tests/unit/config/load_text.h"
 
 namespace pingti::config {
 namespace {
@@ -21,15 +22,13 @@ constexpr char kCatalogue[] =
     "\nproviders: [{name: p, dialect: openai, base_url: 'http://h', no_key: true}]\n"
     "models: [{name: m, provider: p, context_tokens: 1000}]\n";
 
-LoadResult Good(const std::string& text, const Environment& environment = {},
-                const FileReader& read_file = nullptr) {
-  auto result = LoadFromString(text + kCatalogue, "t.yaml", environment, read_file);
-  EXPECT_TRUE(result.ok()) << result.status();
-  return result.ok() ? *std::move(result) : LoadResult{};
+LoadResult GoodLimits(const std::string& text, const Environment& environment = {},
+                      const FileReader& read_file = nullptr) {
+  return Good(text + kCatalogue, environment, read_file);
 }
 
 TEST(LimitsTest, TiersHaveFiveLimitsAsNumbersOrMaps) {
-  const Config config = Good(R"(
+  const Config config = GoodLimits(R"(
 tiers:
 - name: T
   classes:
@@ -64,7 +63,7 @@ tiers:
 
 TEST(LimitsTest, TenantsAndKeysHaveTheirOwn) {
   const std::string hex(64, 'a');
-  const Config config = Good(
+  const Config config = GoodLimits(
                             "tiers: [{name: T, other_classes: {requests_per_minute: 1}}]\n"
                             "tenants:\n- name: a\n  tier: T\n  limits:\n"
                             "    classes: {m: {tokens_per_minute: '${TPM}'}}\n"
@@ -86,7 +85,7 @@ TEST(LimitsTest, TenantsAndKeysHaveTheirOwn) {
 
 TEST(LimitsTest, TierZeroSuspends) {
   const Config config =
-      Good("tiers: [{name: T}]\ntenants: [{name: a, tier: 0}, {name: b, tier: T}]\n").config;
+      GoodLimits("tiers: [{name: T}]\ntenants: [{name: a, tier: 0}, {name: b, tier: T}]\n").config;
   EXPECT_TRUE(config.tenants[0].suspended);
   EXPECT_EQ(config.tenants[0].tier, kClosedTier);
   EXPECT_FALSE(config.tenants[1].suspended);
@@ -94,11 +93,12 @@ TEST(LimitsTest, TierZeroSuspends) {
   ASSERT_EQ(config.tiers.size(), 2u);
   EXPECT_EQ(config.tiers[1].name, kClosedTier);
   EXPECT_TRUE(config.tiers[1].limits("m").requests_per_minute == Limit(0));
-  EXPECT_EQ(Good("tiers: [{name: T}]\ntenants: [{name: b, tier: T}]\n").config.tiers.size(), 1u);
+  EXPECT_EQ(GoodLimits("tiers: [{name: T}]\ntenants: [{name: b, tier: T}]\n").config.tiers.size(),
+            1u);
 }
 
 TEST(QuotaTest, ReadsEveryField) {
-  const LoadResult result = Good(R"(
+  const LoadResult result = GoodLimits(R"(
 quota:
   redis: {address: 'unix:/run/r.sock', username: u, password: 'p w', database: 1023, timeout: 1s,
           slot_lease: 2s, prefix: x-1}
@@ -124,59 +124,48 @@ quota:
 
 TEST(QuotaTest, OneReplicaOnASharedStoreIsSaidAloud) {
   const auto said = Contains(StartsWith("quota.replicas: WARNING: 1 although quota.redis is on"));
-  EXPECT_THAT(Good("quota: {redis: {address: 'r:1'}}\n").notes, said);
-  EXPECT_THAT(Good("quota: {redis: {address: 'r:1'}, replicas: 1}\n").notes, said);
-  EXPECT_THAT(Good("quota: {redis: {address: 'r:1'}, replicas: 2}\n").notes, Not(said));
-  EXPECT_THAT(Good("quota: {redis: {address: ''}, replicas: 1}\n").notes, Not(said));
+  EXPECT_THAT(GoodLimits("quota: {redis: {address: 'r:1'}}\n").notes, said);
+  EXPECT_THAT(GoodLimits("quota: {redis: {address: 'r:1'}, replicas: 1}\n").notes, said);
+  EXPECT_THAT(GoodLimits("quota: {redis: {address: 'r:1'}, replicas: 2}\n").notes, Not(said));
+  EXPECT_THAT(GoodLimits("quota: {redis: {address: ''}, replicas: 1}\n").notes, Not(said));
 }
 
 TEST(QuotaTest, WithoutAnAddressTheStoreIsOff) {
-  const LoadResult empty = Good(
+  const LoadResult empty = GoodLimits(
       "quota: {redis: {address: '${R:-}', username: '${U:-}', password: '${P:-}'}, "
       "replicas: '${N:-1}'}\n");
   EXPECT_FALSE(empty.config.quota.redis);
   EXPECT_THAT(empty.notes, Contains("quota.redis: off, address is empty (set R): the limits are "
                                     "this process's own"));
-  EXPECT_FALSE(Good("quota: {redis:}\n").config.quota.redis);
-  const LoadResult absent = Good("quota: {replicas: 2}\n");
+  EXPECT_FALSE(GoodLimits("quota: {redis:}\n").config.quota.redis);
+  const LoadResult absent = GoodLimits("quota: {replicas: 2}\n");
   EXPECT_FALSE(absent.config.quota.redis);
   EXPECT_THAT(absent.notes, Not(Contains(StartsWith("quota.redis"))));
 }
 
 TEST(QuotaTest, ThePasswordMayComeFromAFile) {
   const FileReader files = [](const std::string& path, size_t) -> absl::StatusOr<std::string> {
-    EXPECT_EQ(path, "redis-password");
+    EXPECT_EQ(path, "c/redis-password");
     return std::string("secret\n");
   };
   const LoadResult result =
-      Good("quota: {redis: {address: 'h:1', password_file: redis-password}}\n", {}, files);
+      GoodLimits("quota: {redis: {address: 'h:1', password_file: redis-password}}\n", {}, files);
   ASSERT_TRUE(result.config.quota.redis);
   EXPECT_EQ(result.config.quota.redis->password.Reveal(), "secret");
 }
 
-struct BadFile {
-  std::string name;
-  std::string text;
-  std::vector<std::string> errors;
-};
-
-void PrintTo(const BadFile& file, std::ostream* out) { *out << file.name; }
-
 class BadLimitsTest : public testing::TestWithParam<BadFile> {};
 
 TEST_P(BadLimitsTest, GetsTheseErrors) {
-  const auto result = LoadFromString(GetParam().text + kCatalogue, "t.yaml", {});
-  ASSERT_FALSE(result.ok());
-  const std::vector<std::string> errors = absl::StrSplit(result.status().message(), '\n');
-  EXPECT_THAT(errors, ElementsAreArray(GetParam().errors));
+  EXPECT_THAT(Errors(GetParam().text + kCatalogue), ElementsAreArray(GetParam().errors));
 }
 
 std::vector<BadFile> BadLimits() {
   auto limit = [](const std::string& text) {
     return "tiers:\n- name: T\n  other_classes:\n    " + text + "\n";
   };
-  const std::string at = "t.yaml:4:5: tiers[0].other_classes.";
-  const std::string in = "t.yaml:4:27: tiers[0].other_classes.";
+  const std::string at = "c/t.yaml:4:5: tiers[0].other_classes.";
+  const std::string in = "c/t.yaml:4:27: tiers[0].other_classes.";
   return {
       {"Text",
        limit("requests_per_minute: some"),
@@ -193,7 +182,7 @@ std::vector<BadFile> BadLimits() {
              "true}"}},
       {"NoLimit",
        limit("requests_per_minute: {shadow: true}"),
-       {"t.yaml:4:26: tiers[0].other_classes.requests_per_minute.limit: is missing"}},
+       {"c/t.yaml:4:26: tiers[0].other_classes.requests_per_minute.limit: is missing"}},
       {"BurstAboveLimit",
        limit("requests_per_minute: {burst: 6, limit: 5}"),
        {in + "requests_per_minute.burst: is more than limit, which is 5"}},
@@ -206,7 +195,7 @@ std::vector<BadFile> BadLimits() {
              "remove it"}},
       {"BurstOfCalls",
        limit("calls_at_once: {burst: 1, limit: 5}"),
-       {"t.yaml:4:21: tiers[0].other_classes.calls_at_once.burst: is for limits that refill with "
+       {"c/t.yaml:4:21: tiers[0].other_classes.calls_at_once.burst: is for limits that refill with "
         "time, not for this one; remove it"}},
       {"Shadow",
        limit("requests_per_minute: {shadow: 1, limit: 5}"),
@@ -216,15 +205,16 @@ std::vector<BadFile> BadLimits() {
        {in + "requests_per_minute.bust: is not known here; did you mean burst?"}},
       {"Policy",
        "tiers: [{name: T, policy: strikt}]\n",
-       {"t.yaml:1:19: tiers[0].policy: \"strikt\" is not known here; did you mean strict? allowed: "
+       {"c/t.yaml:1:19: tiers[0].policy: \"strikt\" is not known here; did you mean strict? "
+        "allowed: "
         "likely or strict"}},
       {"StoreDown",
        "tiers: [{name: T, when_store_is_down: open}]\n",
-       {"t.yaml:1:19: tiers[0].when_store_is_down: \"open\" is not known here; allowed: local, "
+       {"c/t.yaml:1:19: tiers[0].when_store_is_down: \"open\" is not known here; allowed: local, "
         "deny or allow"}},
       {"TierZero",
        "tiers: [{name: 0}]\n",
-       {"t.yaml:1:10: tiers[0].name: is the tier of suspended tenants, which no file can change; "
+       {"c/t.yaml:1:10: tiers[0].name: is the tier of suspended tenants, which no file can change; "
         "rename it"}},
   };
 }
@@ -237,18 +227,18 @@ std::vector<BadFile> BadOwners() {
   return {
       {"TenantClass",
        tiers + "- {name: a, tier: T, limits: {classes: {mm: {}}}}\n",
-       {"t.yaml:3:41: tenants[0].limits.classes.mm: no model has this class; did you mean m?"}},
+       {"c/t.yaml:3:41: tenants[0].limits.classes.mm: no model has this class; did you mean m?"}},
       {"TenantLimits",
        tiers + "- {name: a, tier: T, limits: {requests_per_minute: 5}}\n",
-       {"t.yaml:3:31: tenants[0].limits.requests_per_minute: is not known here; allowed: classes "
+       {"c/t.yaml:3:31: tenants[0].limits.requests_per_minute: is not known here; allowed: classes "
         "and other_classes"}},
       {"KeyLimits",
        tiers + "- name: a\n  tier: T\n  keys:\n  - record: ''\n    limits: {requests: 5}\n",
-       {"t.yaml:7:14: tenants[0].keys[0].limits.requests: is not known here; did you mean "
+       {"c/t.yaml:7:14: tenants[0].keys[0].limits.requests: is not known here; did you mean "
         "requests_per_day?"}},
       {"KeyLimitsEmpty",
        tiers + "- name: a\n  tier: T\n  keys:\n  - record: ''\n    limits:\n",
-       {"t.yaml:7:5: tenants[0].keys[0].limits: is empty; write limits, for example "
+       {"c/t.yaml:7:5: tenants[0].keys[0].limits: is empty; write limits, for example "
         "{requests_per_minute: 500}, or {} for no limit at all"}},
   };
 }
@@ -258,7 +248,7 @@ INSTANTIATE_TEST_SUITE_P(Owners, BadLimitsTest, testing::ValuesIn(BadOwners()),
 
 std::vector<BadFile> BadStores() {
   auto redis = [](const std::string& text) { return "quota:\n  redis:\n    " + text + "\n"; };
-  const std::string at = "t.yaml:3:5: quota.redis.";
+  const std::string at = "c/t.yaml:3:5: quota.redis.";
   return {
       {"Address",
        redis("address: redis"),
@@ -272,28 +262,28 @@ std::vector<BadFile> BadStores() {
       {"NoAddress", redis("database: 1"), {at + "address: is missing"}},
       {"UserAlone",
        redis("{address: 'h:1', username: u}"),
-       {"t.yaml:3:22: quota.redis.username: is given without a password; add password or "
+       {"c/t.yaml:3:22: quota.redis.username: is given without a password; add password or "
         "password_file"}},
       {"Timeout",
        redis("{address: 'h:1', timeout: 2s}"),
-       {"t.yaml:3:22: quota.redis.timeout: \"2s\" is out of range; from 1ms to 1s is allowed"}},
+       {"c/t.yaml:3:22: quota.redis.timeout: \"2s\" is out of range; from 1ms to 1s is allowed"}},
       {"Database",
        redis("{address: 'h:1', database: 1024}"),
-       {"t.yaml:3:22: quota.redis.database: \"1024\" is not a whole number from 0 to 1023"}},
+       {"c/t.yaml:3:22: quota.redis.database: \"1024\" is not a whole number from 0 to 1023"}},
       {"Prefix",
        redis("{address: 'h:1', prefix: 'a:b'}"),
-       {"t.yaml:3:22: quota.redis.prefix: \"a:b\" is not a prefix; write 1 to 32 of a-z, 0-9 and "
+       {"c/t.yaml:3:22: quota.redis.prefix: \"a:b\" is not a prefix; write 1 to 32 of a-z, 0-9 and "
         "-"}},
       {"Password",
        redis("{address: 'h:1', password: \"a\\nb\"}"),
-       {"t.yaml:3:22: quota.redis.password: the value, which is not shown, has a line break or "
+       {"c/t.yaml:3:22: quota.redis.password: the value, which is not shown, has a line break or "
         "another control character in it"}},
       {"Waiting",
        "quota:\n  replicas: 0\n  waiting_max: -1\n  wait_max: 11m\n  reddis: {}\n",
-       {"t.yaml:2:3: quota.replicas: \"0\" is not a whole number from 1 to 10000",
-        "t.yaml:3:3: quota.waiting_max: \"-1\" is not a whole number from 0 to 100000",
-        "t.yaml:4:3: quota.wait_max: \"11m\" is out of range; from 0 to 10m is allowed",
-        "t.yaml:5:3: quota.reddis: is not known here; did you mean redis?"}},
+       {"c/t.yaml:2:3: quota.replicas: \"0\" is not a whole number from 1 to 10000",
+        "c/t.yaml:3:3: quota.waiting_max: \"-1\" is not a whole number from 0 to 100000",
+        "c/t.yaml:4:3: quota.wait_max: \"11m\" is out of range; from 0 to 10m is allowed",
+        "c/t.yaml:5:3: quota.reddis: is not known here; did you mean redis?"}},
   };
 }
 
@@ -304,17 +294,17 @@ TEST(ProviderTierTest, MustExist) {
   const std::string begin =
       "tiers: [{name: Tier1}]\nproviders:\n- name: p\n  dialect: openai\n  base_url: http://h\n"
       "  no_key: true\n  tier: ";
-  const auto unknown = LoadFromString(begin + "Tier2\n", "t.yaml", {});
+  const auto unknown = LoadFromString(begin + "Tier2\n", "c/t.yaml", {});
   EXPECT_EQ(unknown.status().message(),
-            "t.yaml:7:3: providers[0].tier: \"Tier2\" is not the name of a tier; did you mean "
+            "c/t.yaml:7:3: providers[0].tier: \"Tier2\" is not the name of a tier; did you mean "
             "Tier1?");
-  const auto closed = LoadFromString(begin + "0\n", "t.yaml", {});
+  const auto closed = LoadFromString(begin + "0\n", "c/t.yaml", {});
   EXPECT_EQ(closed.status().message(),
-            "t.yaml:7:3: providers[0].tier: \"0\" is not the name of a tier; there is Tier1");
-  const auto empty = LoadFromString(begin + "'${TIER:-}'\n", "t.yaml", {});
+            "c/t.yaml:7:3: providers[0].tier: \"0\" is not the name of a tier; there is Tier1");
+  const auto empty = LoadFromString(begin + "'${TIER:-}'\n", "c/t.yaml", {});
   ASSERT_TRUE(empty.ok()) << empty.status();
   EXPECT_EQ(empty->config.providers[0].tier, "");
-  const auto given = LoadFromString(begin + "'${TIER:-}'\n", "t.yaml", {{"TIER", "Tier1"}});
+  const auto given = LoadFromString(begin + "'${TIER:-}'\n", "c/t.yaml", {{"TIER", "Tier1"}});
   ASSERT_TRUE(given.ok()) << given.status();
   EXPECT_EQ(given->config.providers[0].tier, "Tier1");
 }

@@ -8,6 +8,7 @@
 #include "server/config/diagnostics.h"
 #include "server/config/load.h"
 #include "server/config/yaml_tree.h"
+#include "tests/unit/config/load_text.h"
 
 namespace pingti::config {
 namespace {
@@ -17,26 +18,7 @@ using testing::ElementsAreArray;
 using testing::HasSubstr;
 using testing::Not;
 
-// A provider that is on, for texts that are about something else.
-constexpr char kProvider[] =
-    "\nproviders: [{name: p, dialect: openai, base_url: 'http://h', no_key: true}]\n";
 constexpr char kModel[] = "\nmodels: [{name: m, provider: p, context_tokens: 1000}]\n";
-
-std::vector<std::string> Errors(const std::string& text, const Environment& environment = {},
-                                const FileReader& read_file = nullptr) {
-  const auto result = LoadFromString(text, "c/t.yaml", environment, read_file);
-  if (result.ok()) return {};
-  EXPECT_EQ(result.status().code(), absl::StatusCode::kInvalidArgument);
-  return absl::StrSplit(result.status().message(), '\n');
-}
-
-struct BadFile {
-  std::string name;
-  std::string text;
-  std::vector<std::string> errors;
-};
-
-void PrintTo(const BadFile& file, std::ostream* out) { *out << file.name; }
 
 class BadFileTest : public testing::TestWithParam<BadFile> {};
 

@@ -10,6 +10,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/unit/config/load_text.h"
 #include "tests/unit/config/named.h"
 
 namespace pingti::config {
@@ -18,16 +19,6 @@ namespace {
 using testing::Contains;
 using testing::ElementsAre;
 using testing::IsEmpty;
-
-constexpr char kProvider[] =
-    "\nproviders: [{name: p, dialect: openai, base_url: 'http://h', no_key: true}]\n";
-
-LoadResult Good(const std::string& text, const Environment& environment = {},
-                const FileReader& read_file = nullptr) {
-  auto result = LoadFromString(text, "c/t.yaml", environment, read_file);
-  EXPECT_TRUE(result.ok()) << result.status();
-  return result.ok() ? *std::move(result) : LoadResult{};
-}
 
 // A folder for files, removed with all in it.
 class Folder {

@@ -10,6 +10,7 @@
 #include "gtest/gtest.h"
 #include "server/config/load.h"
 #include "server/config/value.h"
+#include "tests/unit/config/load_text.h"
 #include "tests/unit/config/named.h"
 
 namespace pingti::config {
@@ -19,31 +20,17 @@ using base::Currency;
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-constexpr char kProvider[] =
-    "providers: [{name: p, dialect: openai, base_url: 'http://h', no_key: true}]\n";
 constexpr char kRates[] =
-    "billing: {exchange_rates: [{from: USD, to: CNY, rate: 7.2689, date: 2024-06-27}]}\n";
-
-Config Good(const std::string& text, const Environment& environment = {}) {
-  auto result = LoadFromString(text, "t.yaml", environment);
-  EXPECT_TRUE(result.ok()) << result.status();
-  return result.ok() ? std::move(result->config) : Config{};
-}
-
-std::vector<std::string> Errors(const std::string& text) {
-  const auto result = LoadFromString(text, "t.yaml", {});
-  if (result.ok()) return {};
-  return absl::StrSplit(result.status().message(), '\n');
-}
+    "billing: {exchange_rates: [{from: USD, to: CNY, rate: 7.2689, date: 2024-06-27}]}";
 
 // A file whose one model has these prices; they begin in line 4.
 std::string WithPrices(const std::string& prices) {
-  return std::string(kProvider) + kRates +
+  return std::string(kRates) + kProvider +
          "models: [{name: m, provider: p, context_tokens: 10, prices: [\n" + prices + "\n]}]\n";
 }
 
 std::vector<PriceVersion> GoodPrices(const std::string& prices) {
-  const Config config = Good(WithPrices(prices));
+  const Config config = Good(WithPrices(prices)).config;
   return config.models.empty() ? std::vector<PriceVersion>{} : config.models[0].prices;
 }
 
@@ -87,7 +74,8 @@ TEST(PricesTest, WhatIsLeftOutHasItsDefault) {
   EXPECT_EQ(prices[0].source_date, std::nullopt);
   EXPECT_FALSE(prices[0].verified);
   const Config bare =
-      Good(std::string(kProvider) + "models: [{name: m, provider: p, context_tokens: 10}]\n");
+      Good(std::string(kProvider) + "models: [{name: m, provider: p, context_tokens: 10}]\n")
+          .config;
   EXPECT_THAT(bare.models.at(0).prices, IsEmpty());
   EXPECT_EQ(bare.models.at(0).unpriced, std::nullopt);
   EXPECT_EQ(bare.billing.currency, Currency::kCny);
@@ -110,30 +98,31 @@ TEST(PricesTest, MistakesAreNamed) {
   EXPECT_THAT(
       Errors(WithPrices("{since: 2024-01-01, currency: CNY, input: 1, output: 1},\n"
                         "{since: 2024-01-01, currency: CNY, input: 2, output: 2}")),
-      ElementsAre("t.yaml:5:2: models[0].prices[1].since: is the date of another price of this "
+      ElementsAre("c/t.yaml:5:2: models[0].prices[1].since: is the date of another price of this "
                   "model, too; leave one of them"));
   EXPECT_THAT(Errors(WithPrices("{}")),
-              ElementsAre("t.yaml:4:1: models[0].prices[0].since: is missing",
-                          "t.yaml:4:1: models[0].prices[0].currency: is missing",
-                          "t.yaml:4:1: models[0].prices[0].input: is missing",
-                          "t.yaml:4:1: models[0].prices[0].output: is missing"));
+              ElementsAre("c/t.yaml:4:1: models[0].prices[0].since: is missing",
+                          "c/t.yaml:4:1: models[0].prices[0].currency: is missing",
+                          "c/t.yaml:4:1: models[0].prices[0].input: is missing",
+                          "c/t.yaml:4:1: models[0].prices[0].output: is missing"));
   EXPECT_THAT(
       Errors(WithPrices("{since: June, currency: EUR, input: 1.0000001, output: -1, "
                         "cached_input: 1e-6, request: 1000000.1, outptu: 3}")),
       ElementsAre(
-          "t.yaml:4:2: models[0].prices[0].since: \"June\" is not a date; write year-month-day, "
+          "c/t.yaml:4:2: models[0].prices[0].since: \"June\" is not a date; write year-month-day, "
           "for example 2024-06-01",
-          "t.yaml:4:15: models[0].prices[0].currency: \"EUR\" is not known here; allowed: CNY or "
+          "c/t.yaml:4:15: models[0].prices[0].currency: \"EUR\" is not known here; allowed: CNY or "
           "USD",
-          "t.yaml:4:30: models[0].prices[0].input: \"1.0000001\" is not a decimal number from 0 "
+          "c/t.yaml:4:30: models[0].prices[0].input: \"1.0000001\" is not a decimal number from 0 "
           "to 1000000 with at most 6 digits after the point, for example 2.5",
-          "t.yaml:4:60: models[0].prices[0].cached_input: \"1e-6\" is not a decimal number from 0 "
+          "c/t.yaml:4:60: models[0].prices[0].cached_input: \"1e-6\" is not a decimal number from "
+          "0 "
           "to 1000000 with at most 6 digits after the point, for example 2.5",
-          "t.yaml:4:48: models[0].prices[0].output: \"-1\" is not a decimal number from 0 to "
+          "c/t.yaml:4:48: models[0].prices[0].output: \"-1\" is not a decimal number from 0 to "
           "1000000 with at most 6 digits after the point, for example 2.5",
-          "t.yaml:4:80: models[0].prices[0].request: \"1000000.1\" is not a decimal number from "
+          "c/t.yaml:4:80: models[0].prices[0].request: \"1000000.1\" is not a decimal number from "
           "0 to 1000000 with at most 9 digits after the point, for example 2.5",
-          "t.yaml:4:100: models[0].prices[0].outptu: is not known here; did you mean output?"));
+          "c/t.yaml:4:100: models[0].prices[0].outptu: is not known here; did you mean output?"));
 }
 
 TEST(PricesTest, DatesAreThoseOfTheCalendar) {
@@ -155,7 +144,8 @@ TEST(BillingTest, IsRead) {
            "  - {from: USD, to: CNY, rate: 7.2689, date: 2024-06-28}\n"
            "models:\n"
            "- {name: m, provider: p, context_tokens: 10, unpriced: free}\n"
-           "aliases: [{name: a, to: m, unpriced: refuse}]\n");
+           "aliases: [{name: a, to: m, unpriced: refuse}]\n")
+          .config;
   EXPECT_EQ(config.billing.currency, Currency::kUsd);
   EXPECT_EQ(config.billing.unpriced, Unpriced::kRefuse);
   ASSERT_EQ(config.billing.exchange_rates.size(), 2u);
@@ -171,35 +161,37 @@ TEST(BillingTest, IsRead) {
 
 TEST(BillingTest, APlanLiftsToATierThatExists) {
   const std::string plan = "billing: {plan: {tier_on_top_up: T2}}\n";
-  EXPECT_EQ(
-      Good(kProvider + plan + "tiers: [{name: T1}, {name: T2}]\n").billing.plan.tier_on_top_up,
-      "T2");
+  EXPECT_EQ(Good(kProvider + plan + "tiers: [{name: T1}, {name: T2}]\n")
+                .config.billing.plan.tier_on_top_up,
+            "T2");
   EXPECT_THAT(Errors(kProvider + plan + "tiers: [{name: T1}]\n"),
-              ElementsAre("t.yaml:2:18: billing.plan.tier_on_top_up: \"T2\" is not the name of a "
+              ElementsAre("c/t.yaml:3:18: billing.plan.tier_on_top_up: \"T2\" is not the name of a "
                           "tier; did you mean T1?"));
 }
 
 TEST(BillingTest, MistakesAreNamed) {
   EXPECT_THAT(
       BillingErrors("{currency: yuan, unpriced: never}"),
-      ElementsAre("t.yaml:1:11: billing.currency: \"yuan\" is not known here; allowed: CNY or USD",
-                  "t.yaml:1:27: billing.unpriced: \"never\" is not known here; allowed: free or "
-                  "refuse"));
-  EXPECT_THAT(BillingErrors("{exchange_rates: [{from: USD, to: USD, rate: 0, date: 2024-06-01}]}"),
-              ElementsAre("t.yaml:1:49: billing.exchange_rates[0].rate: is 0; write how much of "
-                          "`to` one of `from` is",
-                          "t.yaml:1:40: billing.exchange_rates[0].to: is USD, as `from` is; write "
-                          "another currency"));
+      ElementsAre(
+          "c/t.yaml:1:11: billing.currency: \"yuan\" is not known here; allowed: CNY or USD",
+          "c/t.yaml:1:27: billing.unpriced: \"never\" is not known here; allowed: free or "
+          "refuse"));
+  EXPECT_THAT(
+      BillingErrors("{exchange_rates: [{from: USD, to: USD, rate: 0, date: 2024-06-01}]}"),
+      ElementsAre("c/t.yaml:1:49: billing.exchange_rates[0].rate: is 0; write how much of "
+                  "`to` one of `from` is",
+                  "c/t.yaml:1:40: billing.exchange_rates[0].to: is USD, as `from` is; write "
+                  "another currency"));
   EXPECT_THAT(
       BillingErrors("{exchange_rates: [{from: USD, to: CNY, rate: 7, date: 2024-06-01}, "
                     "{from: USD, to: CNY, rate: 7.1, date: 2024-07-01}]}"),
-      ElementsAre("t.yaml:1:78: billing.exchange_rates[1].from: there is a rate from USD to CNY "
+      ElementsAre("c/t.yaml:1:78: billing.exchange_rates[1].from: there is a rate from USD to CNY "
                   "already; leave one of them"));
   EXPECT_THAT(BillingErrors("{exchange_rates: [{}]}"),
-              ElementsAre("t.yaml:1:28: billing.exchange_rates[0].from: is missing",
-                          "t.yaml:1:28: billing.exchange_rates[0].to: is missing",
-                          "t.yaml:1:28: billing.exchange_rates[0].rate: is missing",
-                          "t.yaml:1:28: billing.exchange_rates[0].date: is missing"));
+              ElementsAre("c/t.yaml:1:28: billing.exchange_rates[0].from: is missing",
+                          "c/t.yaml:1:28: billing.exchange_rates[0].to: is missing",
+                          "c/t.yaml:1:28: billing.exchange_rates[0].rate: is missing",
+                          "c/t.yaml:1:28: billing.exchange_rates[0].date: is missing"));
 }
 
 TEST(BillingTest, APriceThatNoRateLeadsFromIsRefusedOnceForItsCurrency) {
@@ -212,7 +204,7 @@ TEST(BillingTest, APriceThatNoRateLeadsFromIsRefusedOnceForItsCurrency) {
       "    {since: 2024-01-01, currency: USD, input: 1, output: 1}]}\n";
   EXPECT_THAT(
       Errors(kProvider + models),
-      ElementsAre("t.yaml:5:25: models[0].prices[1].currency: is USD, but tenants are charged in "
+      ElementsAre("c/t.yaml:6:25: models[0].prices[1].currency: is USD, but tenants are charged in "
                   "CNY; add {from: USD, to: CNY, rate: ..., date: ...} to "
                   "billing.exchange_rates"));
   EXPECT_THAT(Errors(kProvider + models + kRates), IsEmpty());

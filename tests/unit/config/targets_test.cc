@@ -7,6 +7,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "server/config/load.h"
+#include "tests/unit/config/load_text.h"
 #include "tests/unit/config/named.h"
 
 namespace pingti::config {
@@ -20,8 +21,6 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Not;
 
-constexpr char kProvider[] =
-    "\nproviders: [{name: p, dialect: openai, base_url: 'http://h', no_key: true}]\n";
 constexpr char kModels[] =
     "models:\n- {name: small, provider: p, context_tokens: 1000}\n"
     "- {name: large, provider: p, context_tokens: 9000}\n";
@@ -29,19 +28,6 @@ constexpr char kModels[] =
 constexpr char kOther[] =
     "providers:\n- {name: p, dialect: openai, base_url: 'http://h', no_key: true}\n";
 constexpr char kKeyed[] = "- name: q\n  dialect: openai\n  base_url: 'http://h'\n";
-
-LoadResult Good(const std::string& text, const Environment& environment = {},
-                const FileReader& read_file = nullptr) {
-  auto result = LoadFromString(text, "t.yaml", environment, read_file);
-  EXPECT_TRUE(result.ok()) << result.status();
-  return result.ok() ? *std::move(result) : LoadResult{};
-}
-
-std::vector<std::string> Errors(const std::string& text) {
-  const auto result = LoadFromString(text, "t.yaml", {});
-  if (result.ok()) return {};
-  return absl::StrSplit(result.status().message(), '\n');
-}
 
 // The alias `a` whose fields are in `fields`, over small and large.
 Alias GoodAlias(const std::string& fields) {
@@ -59,7 +45,7 @@ std::vector<std::string> KeyErrors(const std::string& fields) {
 
 TEST(HttpVersionTest, IsOneOfTwo) {
   EXPECT_THAT(KeyErrors("  no_key: true\n  http_version: 3\n"),
-              Contains("t.yaml:7:3: providers[1].http_version: \"3\" is not known here; "
+              Contains("c/t.yaml:7:3: providers[1].http_version: \"3\" is not known here; "
                        "allowed: 1.1 or 2"));
   EXPECT_THAT(KeyErrors("  no_key: true\n  http_version: 1.1\n"), IsEmpty());
 }
@@ -133,14 +119,15 @@ std::vector<std::string> ErrorsOfTargets(int count) {
 TEST(AliasTargetsTest, SixteenAreAllowed) {
   EXPECT_THAT(ErrorsOfTargets(16), IsEmpty());
   EXPECT_THAT(ErrorsOfTargets(17),
-              ElementsAre("t.yaml:3:3: aliases[0].targets: has 17 targets; at most 16 are "
+              ElementsAre("c/t.yaml:3:3: aliases[0].targets: has 17 targets; at most 16 are "
                           "allowed"));
 }
 
 TEST(AliasTargetsTest, AnUnknownModelGetsASuggestion) {
-  EXPECT_THAT(AliasErrors("{name: a, targets: [{model: small}, {model: larg}]}"),
-              ElementsAre("t.yaml:2:40: aliases[0].targets[1].model: \"larg\" is not the name of a "
-                          "model; did you mean large?"));
+  EXPECT_THAT(
+      AliasErrors("{name: a, targets: [{model: small}, {model: larg}]}"),
+      ElementsAre("c/t.yaml:2:40: aliases[0].targets[1].model: \"larg\" is not the name of a "
+                  "model; did you mean large?"));
 }
 
 TEST(AliasTargetsTest, AnAliasIsNoTarget) {
@@ -151,53 +138,55 @@ TEST(AliasTargetsTest, AnAliasIsNoTarget) {
 
 TEST(AliasTargetsTest, AModelMayBeThereOnce) {
   EXPECT_THAT(AliasErrors("{name: a, targets: [{model: small}, {model: small, priority: 1}]}"),
-              ElementsAre("t.yaml:2:40: aliases[0].targets[1].model: is a target of this alias "
+              ElementsAre("c/t.yaml:2:40: aliases[0].targets[1].model: is a target of this alias "
                           "already"));
 }
 
 TEST(AliasTargetsTest, BesideToIsAnError) {
   EXPECT_THAT(AliasErrors("{name: a, to: small, targets: [{model: large}]}"),
-              ElementsAre("t.yaml:2:24: aliases[0].targets: is given beside `to`; give one of "
+              ElementsAre("c/t.yaml:2:24: aliases[0].targets: is given beside `to`; give one of "
                           "them"));
 }
 
 TEST(AliasTargetsTest, AnEmptyListIsAnError) {
   const char kError[] =
-      "t.yaml:2:13: aliases[0].targets: is empty; give at least one target, or `to`";
+      "c/t.yaml:2:13: aliases[0].targets: is empty; give at least one target, or `to`";
   EXPECT_THAT(AliasErrors("{name: a, targets: []}"), ElementsAre(kError));
   EXPECT_THAT(AliasErrors("{name: a, targets: }"), ElementsAre(kError));
 }
 
 TEST(AliasTargetsTest, HedgingNeedsTwo) {
-  EXPECT_THAT(AliasErrors("{name: a, to: small, hedge: true}"),
-              ElementsAre("t.yaml:2:24: aliases[0].hedge: needs two targets or more; give them as "
-                          "`targets`, or leave it out"));
+  EXPECT_THAT(
+      AliasErrors("{name: a, to: small, hedge: true}"),
+      ElementsAre("c/t.yaml:2:24: aliases[0].hedge: needs two targets or more; give them as "
+                  "`targets`, or leave it out"));
 }
 
 TEST(AliasTargetsTest, AMapIsAnError) {
   EXPECT_THAT(AliasErrors("{name: a, targets: {model: small}}"),
-              ElementsAre("t.yaml:2:13: aliases[0].targets: is a map; write a list (`- item` "
+              ElementsAre("c/t.yaml:2:13: aliases[0].targets: is a map; write a list (`- item` "
                           "lines)"));
 }
 
 TEST(AliasTargetsTest, WithoutBothToIsMissing) {
-  EXPECT_THAT(AliasErrors("{name: a}"), ElementsAre("t.yaml:2:3: aliases[0].to: is missing"));
+  EXPECT_THAT(AliasErrors("{name: a}"), ElementsAre("c/t.yaml:2:3: aliases[0].to: is missing"));
 }
 
 TEST(AliasTargetsTest, EachMistakeOfATargetIsTold) {
   EXPECT_THAT(
       AliasErrors("name: a\n  targets:\n  - {priority: -1}\n  - {model: small, priority: 101}\n"
                   "  - {model: large, weight: 0}\n  - {model: large, wait: 1}"),
-      ElementsAre("t.yaml:4:5: aliases[0].targets[0].model: is missing",
-                  "t.yaml:4:6: aliases[0].targets[0].priority: \"-1\" is not a whole number from 0 "
-                  "to 100",
-                  "t.yaml:5:20: aliases[0].targets[1].priority: \"101\" is not a whole number from "
-                  "0 to 100",
-                  "t.yaml:6:20: aliases[0].targets[2].weight: \"0\" is not a whole number from 1 "
-                  "to 1000",
-                  "t.yaml:7:20: aliases[0].targets[3].wait: is not known here; allowed: model, "
-                  "priority and weight",
-                  "t.yaml:7:6: aliases[0].targets[3].model: is a target of this alias already"));
+      ElementsAre(
+          "c/t.yaml:4:5: aliases[0].targets[0].model: is missing",
+          "c/t.yaml:4:6: aliases[0].targets[0].priority: \"-1\" is not a whole number from 0 "
+          "to 100",
+          "c/t.yaml:5:20: aliases[0].targets[1].priority: \"101\" is not a whole number from "
+          "0 to 100",
+          "c/t.yaml:6:20: aliases[0].targets[2].weight: \"0\" is not a whole number from 1 "
+          "to 1000",
+          "c/t.yaml:7:20: aliases[0].targets[3].wait: is not known here; allowed: model, "
+          "priority and weight",
+          "c/t.yaml:7:6: aliases[0].targets[3].model: is a target of this alias already"));
 }
 
 TEST(AliasTargetsTest, TargetsWithoutANameAreNotTheSame) {
@@ -227,7 +216,7 @@ TEST(ProviderKeysTest, AKeyHasNameWeightAndTier) {
 
 TEST(ProviderKeysTest, KeysMayBeInFiles) {
   const FileReader files = [](const std::string& path, size_t) -> absl::StatusOr<std::string> {
-    EXPECT_EQ(path, "key");
+    EXPECT_EQ(path, "c/key");
     return std::string("secret\n");
   };
   const Config config =
@@ -308,45 +297,50 @@ std::vector<BadKeys> AllBadKeys() {
   return {
       {"Twice",
        "  keys:\n  - {name: a, api_key: k}\n  - {name: a, api_key: l}\n",
-       {"t.yaml:8:6: providers[1].keys[1].name: is the name of another key of this provider, "
+       {"c/t.yaml:8:6: providers[1].keys[1].name: is the name of another key of this provider, "
         "too"}},
       {"BesideApiKey",
        "  api_key: k\n  keys: [{name: a, api_key: k}]\n",
-       {"t.yaml:6:3: providers[1].api_key: is given beside `keys`; give one of them"}},
+       {"c/t.yaml:6:3: providers[1].api_key: is given beside `keys`; give one of them"}},
       {"BesideApiKeyThatIsEmpty",
        "  api_key: ''\n  keys: [{name: a, api_key: k}]\n",
-       {"t.yaml:6:3: providers[1].api_key: is given beside `keys`; give one of them"}},
+       {"c/t.yaml:6:3: providers[1].api_key: is given beside `keys`; give one of them"}},
       {"BesideTier",
        "  tier: T\n  keys: [{name: a, api_key: k}]\ntiers: [{name: T}]\n",
-       {"t.yaml:6:3: providers[1].tier: is given beside `keys`; each key has a tier of its own"}},
+       {"c/t.yaml:6:3: providers[1].tier: is given beside `keys`; each key has a tier of its own"}},
       {"WithNoKey",
        "  no_key: true\n  keys: [{name: a, api_key: k}]\n",
-       {"t.yaml:7:3: providers[1].keys: is given although no_key is true; remove one of them"}},
-      {"Empty", "  keys: []\n", {"t.yaml:6:3: providers[1].keys: has 0 keys; 1 to 16 are allowed"}},
-      {"Nothing", "  keys:\n", {"t.yaml:6:3: providers[1].keys: has 0 keys; 1 to 16 are allowed"}},
-      {"TooMany", many, {"t.yaml:6:3: providers[1].keys: has 17 keys; 1 to 16 are allowed"}},
+       {"c/t.yaml:7:3: providers[1].keys: is given although no_key is true; remove one of them"}},
+      {"Empty",
+       "  keys: []\n",
+       {"c/t.yaml:6:3: providers[1].keys: has 0 keys; 1 to 16 are allowed"}},
+      {"Nothing",
+       "  keys:\n",
+       {"c/t.yaml:6:3: providers[1].keys: has 0 keys; 1 to 16 are allowed"}},
+      {"TooMany", many, {"c/t.yaml:6:3: providers[1].keys: has 17 keys; 1 to 16 are allowed"}},
       {"AMap",
        "  keys: {name: a, api_key: k}\n",
-       {"t.yaml:6:3: providers[1].keys: is a map; write a list (`- item` lines)"}},
+       {"c/t.yaml:6:3: providers[1].keys: is a map; write a list (`- item` lines)"}},
       {"Missing",
        "  keys: [{weight: 2}]\n",
-       {"t.yaml:6:10: providers[1].keys[0].name: is missing",
-        "t.yaml:6:10: providers[1].keys[0].api_key: is missing; write api_key or api_key_file"}},
+       {"c/t.yaml:6:10: providers[1].keys[0].name: is missing",
+        "c/t.yaml:6:10: providers[1].keys[0].api_key: is missing; write api_key or api_key_file"}},
       {"Name",
        "  keys: [{name: My Key, api_key: k}]\n",
-       {"t.yaml:6:11: providers[1].keys[0].name: \"My Key\" is not a name; write 1 to 64 of a-z, "
+       {"c/t.yaml:6:11: providers[1].keys[0].name: \"My Key\" is not a name; write 1 to 64 of a-z, "
         "0-9 and -"}},
       {"Weight",
        "  keys: [{name: a, api_key: k, weight: 1001}]\n",
-       {"t.yaml:6:32: providers[1].keys[0].weight: \"1001\" is not a whole number from 1 to "
+       {"c/t.yaml:6:32: providers[1].keys[0].weight: \"1001\" is not a whole number from 1 to "
         "1000"}},
       {"Tier",
        "  keys: [{name: a, api_key: k, tier: Tire1}]\ntiers: [{name: Tier1}]\n",
-       {"t.yaml:6:32: providers[1].keys[0].tier: \"Tire1\" is not the name of a tier; did you mean "
+       {"c/t.yaml:6:32: providers[1].keys[0].tier: \"Tire1\" is not the name of a tier; did you "
+        "mean "
         "Tier1?"}},
       {"KeyWithASpace",
        "  keys: [{name: a, api_key: 'sec ret'}]\n",
-       {"t.yaml:6:20: providers[1].keys[0].api_key: the value, which is not shown, "
+       {"c/t.yaml:6:20: providers[1].keys[0].api_key: the value, which is not shown, "
         "has a space, a control character or a character that is not ASCII in it; an API key is "
         "one line of ASCII letters, digits and signs"}},
   };
@@ -407,12 +401,12 @@ TEST(PartialTimeoutsTest, NoneAreSetWhereThereIsNothing) {
 
 TEST(PartialTimeoutsTest, MistakesAreToldWithTheirPlace) {
   EXPECT_THAT(AliasErrors("name: a\n  to: small\n  timeouts: {total: 0s}"),
-              ElementsAre("t.yaml:4:14: aliases[0].timeouts.total: \"0s\" is out of range; from "
+              ElementsAre("c/t.yaml:4:14: aliases[0].timeouts.total: \"0s\" is out of range; from "
                           "1ms to 24h is allowed"));
   EXPECT_THAT(Errors(std::string("models:\n- name: m\n  provider: p\n  context_tokens: 1\n"
                                  "  timeouts: {first: 1s}\n") +
                      kProvider),
-              ElementsAre(HasSubstr("t.yaml:5:14: models[0].timeouts.first: is not known here")));
+              ElementsAre(HasSubstr("c/t.yaml:5:14: models[0].timeouts.first: is not known here")));
 }
 
 TEST(RoutingSectionTest, ReadsEveryField) {
@@ -463,13 +457,13 @@ TEST(RoutingSectionTest, EachFieldHasItsRange) {
   };
   for (const auto& [field, error] : kCases) {
     EXPECT_THAT(Errors(std::string("routing:\n  ") + field + kProvider),
-                ElementsAre(std::string("t.yaml:2:3: routing.") + error));
+                ElementsAre(std::string("c/t.yaml:2:3: routing.") + error));
   }
 }
 
 TEST(RoutingSectionTest, AnUnknownFieldGetsASuggestion) {
   EXPECT_THAT(Errors(std::string("routing: {atempts_max: 1}") + kProvider),
-              ElementsAre("t.yaml:1:11: routing.atempts_max: is not known here; did you mean "
+              ElementsAre("c/t.yaml:1:11: routing.atempts_max: is not known here; did you mean "
                           "attempts_max?"));
 }
 

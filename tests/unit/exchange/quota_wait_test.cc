@@ -4,11 +4,12 @@
 
 #include "gtest/gtest.h"
 #include "server/quota/bucket_set.h"
+#include "tests/fakes/fake_clock.h"
 
 namespace pingti::exchange {
 namespace {
 
-const base::Instant kNow = base::Instant() + absl::Hours(1);
+using fakes::kNow;
 
 TEST(WaitUntilTest, IsBoundedByTheCallerTheOperatorAndTheDeadline) {
   const base::Instant deadline = kNow + absl::Seconds(30);

@@ -5,6 +5,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "server/quota/bucket_set.h"
+#include "tests/fakes/fake_clock.h"
 #include "tests/fakes/recording_sink.h"
 #include "tests/fakes/scripted_transport.h"
 
@@ -14,7 +15,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::Pair;
 
-const base::Instant kNow = base::Instant::FromNanos(1'000'000'000'000);
+using fakes::kNow;
 
 TEST(FormatResetTest, WritesDurationsAsOpenAiDoes) {
   EXPECT_EQ(FormatReset(absl::ZeroDuration()), "0s");

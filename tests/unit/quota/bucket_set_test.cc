@@ -5,11 +5,12 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "tests/fakes/fake_clock.h"
 
 namespace pingti::quota {
 namespace {
 
-const base::Instant kNow = base::Instant::FromNanos(1'000'000'000'000);
+using fakes::kNow;
 
 config::ClassLimits Limits(std::optional<config::Limit> requests,
                            std::optional<config::Limit> tokens) {

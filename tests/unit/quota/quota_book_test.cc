@@ -3,11 +3,12 @@
 #include <utility>
 
 #include "gtest/gtest.h"
+#include "tests/fakes/fake_clock.h"
 
 namespace pingti::quota {
 namespace {
 
-const base::Instant kNow = base::Instant::FromNanos(1'000'000'000'000);
+using fakes::kNow;
 
 config::Config TwoTenants() {
   config::Config config;

@@ -35,7 +35,7 @@ namespace {
 
 using Row = std::vector<std::string>;
 
-constexpr base::Instant kNow = base::Instant::FromNanos(1'000'000'000'000);
+constexpr base::Instant kBegin = base::Instant::FromNanos(1'000'000'000'000);
 
 struct Table {
   std::map<std::string, std::string> settings;  // of the marker, `name=value`
@@ -177,17 +177,18 @@ TEST_F(QuotasDocTest, Waits) {
     const int64_t burst = NumberOrNone(row[2]).value_or(limit);
     const int64_t requested = Number(row[4]);
     Bucket bucket(limit, burst, row[1] == "day" ? absl::Hours(24) : absl::Minutes(1));
-    ASSERT_FALSE(bucket.Take(Number(row[3]), kNow)) << Shown(row);
+    ASSERT_FALSE(bucket.Take(Number(row[3]), kBegin)) << Shown(row);
     const auto wait = Wait(row[5]);
-    EXPECT_EQ(bucket.Test(requested, kNow), wait) << Shown(row);
+    EXPECT_EQ(bucket.Test(requested, kBegin), wait) << Shown(row);
     if (!wait) continue;
     if (*wait == absl::InfiniteDuration()) {
-      EXPECT_EQ(bucket.Test(requested, kNow + absl::Hours(48)), wait) << Shown(row);
+      EXPECT_EQ(bucket.Test(requested, kBegin + absl::Hours(48)), wait) << Shown(row);
       continue;
     }
-    EXPECT_EQ(bucket.Test(requested, kNow + (*wait - absl::Microseconds(1))), absl::Microseconds(1))
+    EXPECT_EQ(bucket.Test(requested, kBegin + (*wait - absl::Microseconds(1))),
+              absl::Microseconds(1))
         << Shown(row);
-    EXPECT_FALSE(bucket.Take(requested, kNow + *wait)) << Shown(row);
+    EXPECT_FALSE(bucket.Take(requested, kBegin + *wait)) << Shown(row);
   }
 }
 
@@ -197,7 +198,7 @@ TEST_F(QuotasDocTest, Traces) {
   for (auto it = first; it != last; ++it) {
     BucketSet set("tenant:acme/class:gpt-4o", LimitsOf(it->second.settings));
     for (const Row& row : it->second.rows) {
-      const base::Instant now = kNow + Time(row[0]);
+      const base::Instant now = kBegin + Time(row[0]);
       uint8_t shadow = 0;
       const auto shortage = set.Take(Number(row[1]), now, &shadow);
       ASSERT_EQ(shortage.has_value(), Wait(row[2]).has_value()) << Shown(row);
@@ -272,22 +273,22 @@ TEST_F(QuotasDocTest, Reloads) {
   for (const Row& row : TableOf("reloads").rows) {
     BucketSet before("tenant:acme/class:gpt-4o", TokensPerMinute(NumberOrNone(row[0])));
     uint8_t shadow = 0;
-    ASSERT_FALSE(before.Take(Number(row[1]), kNow, &shadow)) << Shown(row);
+    ASSERT_FALSE(before.Take(Number(row[1]), kBegin, &shadow)) << Shown(row);
     BucketSet after("tenant:acme/class:gpt-4o", TokensPerMinute(NumberOrNone(row[2])));
-    after.Adopt(before, kNow);
-    EXPECT_EQ(Left(after, Dimension::kTokensPerMinute, kNow), NumberOrNone(row[3])) << Shown(row);
+    after.Adopt(before, kBegin);
+    EXPECT_EQ(Left(after, Dimension::kTokensPerMinute, kBegin), NumberOrNone(row[3])) << Shown(row);
   }
 }
 
 TEST_F(QuotasDocTest, Delays) {
   for (const Row& row : TableOf("delays").rows) {
     Bucket bucket(Number(row[0]), row[1] == "day" ? absl::Hours(24) : absl::Minutes(1));
-    ASSERT_FALSE(bucket.Take(Number(row[2]), kNow)) << Shown(row);
-    bucket.Correct(1, Time(row[3]), kNow);
+    ASSERT_FALSE(bucket.Take(Number(row[2]), kBegin)) << Shown(row);
+    bucket.Correct(1, Time(row[3]), kBegin);
     const absl::Duration wait = Time(row[4]);
-    EXPECT_EQ(bucket.Test(1, kNow), wait) << Shown(row);
-    EXPECT_TRUE(bucket.Test(1, kNow + (wait - absl::Microseconds(1)))) << Shown(row);
-    EXPECT_FALSE(bucket.Take(1, kNow + wait)) << Shown(row);
+    EXPECT_EQ(bucket.Test(1, kBegin), wait) << Shown(row);
+    EXPECT_TRUE(bucket.Test(1, kBegin + (wait - absl::Microseconds(1)))) << Shown(row);
+    EXPECT_FALSE(bucket.Take(1, kBegin + wait)) << Shown(row);
   }
 }
 

@@ -8,6 +8,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/fakes/fake_clock.h"
 #include "tests/fakes/fake_random.h"
 
 namespace pingti::routing {
@@ -17,7 +18,7 @@ using model::FailureClass;
 using ::testing::ElementsAre;
 using ::testing::Pair;
 
-const base::Instant kNow = base::Instant::FromNanos(1'000'000'000'000);
+using fakes::kNow;
 
 // Targets that are made one by one, each with its own provider and keys.
 class ChooseTest : public ::testing::Test {

@@ -4,13 +4,14 @@
 #include <optional>
 
 #include "gtest/gtest.h"
+#include "tests/fakes/fake_clock.h"
 
 namespace pingti::routing {
 namespace {
 
 using model::FailureClass;
 
-const base::Instant kNow = base::Instant::FromNanos(1'000'000'000'000);
+using fakes::kNow;
 
 class HealthTest : public ::testing::Test {
  protected:

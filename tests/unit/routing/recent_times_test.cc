@@ -3,11 +3,12 @@
 #include <optional>
 
 #include "gtest/gtest.h"
+#include "tests/fakes/fake_clock.h"
 
 namespace pingti::routing {
 namespace {
 
-const base::Instant kNow = base::Instant::FromNanos(1'000'000'000'000);
+using fakes::kNow;
 
 // `count` times of 1 ms, 2 ms, ... in an order that is not sorted. REQUIRES: 7 does not divide it.
 RecentTimes Filled(int count, base::Instant now = kNow) {

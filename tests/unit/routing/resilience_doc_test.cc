@@ -12,7 +12,7 @@
 namespace pingti::routing {
 namespace {
 
-struct Row {
+struct FailureRow {
   std::string next;
   std::string rests;
   std::string counts;
@@ -30,8 +30,8 @@ std::vector<std::string> CellsOf(const std::string& line) {
   return cells;
 }
 
-std::map<std::string, Row> ReadTable() {
-  std::map<std::string, Row> rows;
+std::map<std::string, FailureRow> ReadTable() {
+  std::map<std::string, FailureRow> rows;
   std::ifstream file("docs/resilience.md");
   std::string line;
   while (std::getline(file, line) && line != "<!-- checked: failures -->") {
@@ -63,7 +63,7 @@ std::string RestOf(Bench bench) {
 }
 
 TEST(ResilienceDocTest, TheTableIsThatOfTheCode) {
-  const std::map<std::string, Row> rows = ReadTable();
+  const std::map<std::string, FailureRow> rows = ReadTable();
   ASSERT_EQ(rows.size(), static_cast<size_t>(model::kFailureClassCount));
   for (int i = 0; i < model::kFailureClassCount; ++i) {
     const auto failure_class = static_cast<model::FailureClass>(i);
