@@ -77,6 +77,9 @@ void CurlTransfer::SetUpOnce(CURL* easy) {
   curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
   curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, kSendBufferBytes);
   curl_easy_setopt(easy, CURLOPT_DNS_CACHE_TIMEOUT, kDnsCacheSeconds);
+  // Else libcurl waits in the loop's thread, which all calls share, until a look-up that nobody
+  // wants any more has had its answer. With it that look-up's thread ends by itself.
+  curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
   // Asks for no compression, and still decodes it where a provider sends it all the same.
   curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "identity");
   curl_easy_setopt(easy, CURLOPT_POST, 1L);
