@@ -107,11 +107,26 @@ void CurlTransfer::SetUp(CURL* easy) {
                    static_cast<curl_off_t>(request_.body.size()));
   curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
                    std::max<long>(1, absl::ToInt64Milliseconds(request_.connect_timeout)));
+  if (request_.ca_pem) Trust(*request_.ca_pem, easy);
   curl_easy_setopt(easy, CURLOPT_HEADERDATA, this);
   curl_easy_setopt(easy, CURLOPT_WRITEDATA, this);
   curl_easy_setopt(easy, CURLOPT_PREREQDATA, this);
   curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, this);
   curl_easy_setopt(easy, CURLOPT_PRIVATE, this);
+}
+
+void CurlTransfer::Trust(const std::string& ca_pem, CURL* easy) {
+  // Copied, and instead of libcurl's file. Its folder would count beside it.
+  curl_blob pem = {const_cast<char*>(ca_pem.data()), ca_pem.size(), CURL_BLOB_COPY};
+  curl_easy_setopt(easy, CURLOPT_CAINFO_BLOB, &pem);
+  curl_easy_setopt(easy, CURLOPT_CAPATH, nullptr);
+}
+
+void CurlTransfer::TrustTheSystem(CURL* easy) {
+  const char* folder = nullptr;  // that libcurl was built with
+  curl_easy_getinfo(easy, CURLINFO_CAPATH, &folder);
+  curl_easy_setopt(easy, CURLOPT_CAINFO_BLOB, nullptr);
+  curl_easy_setopt(easy, CURLOPT_CAPATH, folder);
 }
 
 std::string_view CurlTransfer::header(std::string_view lower_case_name) const {
