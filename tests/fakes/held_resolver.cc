@@ -1,6 +1,7 @@
-// A resolver that keeps who asks waiting, as one that has gone away does: getaddrinfo() for names
-// that end with `.held.invalid` blocks until a test opens, for writing, the FIFO that
-// PINGTI_TEST_RESOLVER_GATE names; then there is no such name. Any other name goes to the real one.
+// A resolver that keeps who asks waiting, as one that has gone away does: with
+// PINGTI_TEST_RESOLVER_GATE set, getaddrinfo() for names that end with `.held.invalid` blocks until
+// a test opens, for writing, the FIFO that it names. No name below `invalid` exists, as RFC 6761
+// says, without a word to the network. Any other name goes to the real resolver.
 //
 // Linked into a test, or loaded into a program by LD_PRELOAD. Thread-safe.
 #include <dlfcn.h>
@@ -14,11 +15,12 @@
 extern "C" int getaddrinfo(const char* name, const char* service, const addrinfo* hints,
                            addrinfo** addresses) {
   const char* gate = std::getenv("PINGTI_TEST_RESOLVER_GATE");
-  if (gate != nullptr && name != nullptr && std::string_view(name).ends_with(".held.invalid")) {
+  const std::string_view asked = gate == nullptr || name == nullptr ? "" : name;
+  if (asked.ends_with(".held.invalid")) {
     const int fd = open(gate, O_RDONLY | O_CLOEXEC);
     if (fd >= 0) close(fd);
-    return EAI_NONAME;
   }
+  if (asked.ends_with(".invalid")) return EAI_NONAME;
   static const auto real =
       reinterpret_cast<decltype(&getaddrinfo)>(dlsym(RTLD_NEXT, "getaddrinfo"));
   return real(name, service, hints, addresses);
