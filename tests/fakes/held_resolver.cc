@@ -15,12 +15,12 @@
 extern "C" int getaddrinfo(const char* name, const char* service, const addrinfo* hints,
                            addrinfo** addresses) {
   const char* gate = std::getenv("PINGTI_TEST_RESOLVER_GATE");
-  const std::string_view asked = gate == nullptr || name == nullptr ? "" : name;
-  if (asked.ends_with(".held.invalid")) {
-    const int fd = open(gate, O_RDONLY | O_CLOEXEC);
+  const std::string_view asked = name == nullptr ? "" : name;
+  if (gate != nullptr && asked.ends_with(".invalid")) {
+    const int fd = asked.ends_with(".held.invalid") ? open(gate, O_RDONLY | O_CLOEXEC) : -1;
     if (fd >= 0) close(fd);
+    return EAI_NONAME;
   }
-  if (asked.ends_with(".invalid")) return EAI_NONAME;
   static const auto real =
       reinterpret_cast<decltype(&getaddrinfo)>(dlsym(RTLD_NEXT, "getaddrinfo"));
   return real(name, service, hints, addresses);

@@ -98,8 +98,9 @@ class Server::Loop {
   absl::Status ServeTls(int listen_fd, int plain_port, const Authority& authority) {
     absl::StatusOr<std::unique_ptr<TlsFront>> front =
         TlsFront::Make(context_.base, listen_fd, plain_port, authority);
-    if (front.ok()) tls_front_ = *std::move(front);
-    return front.status();
+    if (!front.ok()) return front.status();
+    tls_front_ = *std::move(front);
+    return absl::OkStatus();
   }
 
   void Run() { event_base_dispatch(context_.base); }

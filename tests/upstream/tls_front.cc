@@ -154,8 +154,9 @@ absl::StatusOr<std::unique_ptr<TlsFront>> TlsFront::Make(event_base* base, int l
   if (front->listener_ == nullptr) return absl::UnavailableError("no listener for TLS");
   auto certify = [&](std::string_view name, const std::string& host, bool expired) -> absl::Status {
     absl::StatusOr<SslContext> context = authority.ContextFor(host, expired);
-    if (context.ok()) front->contexts_[name] = *std::move(context);
-    return context.status();
+    if (!context.ok()) return context.status();
+    front->contexts_[name] = *std::move(context);
+    return absl::OkStatus();
   };
   absl::Status status = certify(kTlsGoodName, base::StrCat(kTlsGoodName, kTlsDomain), false);
   for (const TlsFault& fault : kFaults) {
