@@ -29,7 +29,7 @@ build|libyaml-cpp-dev|reads the configuration
 build|prometheus-cpp-dev|serves the metrics
 build|libcli11-dev|command-line flags
 build|libjemalloc-dev|memory allocator of the server
-build|libssl-dev|hashes API keys
+build|libssl-dev|hashes API keys; TLS in the provider that the tests simulate
 build|zlib1g-dev|compressed answers; needed by gRPC and prometheus-cpp
 build|libgtest-dev|unit tests
 build|libgmock-dev|matchers of the unit tests

@@ -281,6 +281,21 @@ std::string Fields::FileContent(const Expanded& path, std::string_view shown,
   return "";
 }
 
+std::optional<std::string> Fields::File(std::string_view key, Check check) {
+  std::string shown;
+  const std::optional<Expanded> path = Scalar(key, Presence::kOptional, &shown);
+  if (!path) return std::nullopt;
+  std::string content;
+  std::string problem = FileContent(*path, shown, &content);
+  if (problem.empty()) {
+    const std::string wrong = check(content);
+    if (wrong.empty()) return content;
+    problem = base::StrCat("the content of ", shown, " ", wrong);
+  }
+  Error(key, problem);
+  return std::nullopt;
+}
+
 std::optional<SecretValue> Fields::Secret(std::string_view key, std::string_view file_key,
                                           Check check) {
   const bool has_file = Get(file_key) != nullptr;

@@ -74,6 +74,9 @@ class Fields {
   bool Text(std::string_view key, std::string* out, Check check,
             Presence presence = Presence::kOptional);
 
+  // The content of the file that the value of `key` names. Nothing: it is absent, or wrong.
+  std::optional<std::string> File(std::string_view key, Check check);
+
   // A list of texts without repetition.
   void Texts(std::string_view key, std::vector<std::string>* out, Check check);
 

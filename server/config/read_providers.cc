@@ -1,5 +1,6 @@
 // `providers:`. A provider with an empty base_url or API key is off, which is no error.
 #include <algorithm>
+#include <memory>
 #include <optional>
 #include <utility>
 
@@ -60,6 +61,11 @@ void ReadHttpVersion(Fields& fields, HttpVersion* out) {
   std::string version;
   if (!fields.Text("http_version", &version, CheckHttpVersion)) return;
   *out = version == "2" ? HttpVersion::kHttp2 : HttpVersion::kHttp1;
+}
+
+void ReadAuthorities(Fields& fields, Provider* provider) {
+  auto pem = fields.File("ca_file", CheckCertificates);
+  if (pem) provider->ca_pem = std::make_shared<const std::string>(*std::move(pem));
 }
 
 // An empty one is like none, so that it may come from the environment.
@@ -137,6 +143,7 @@ void ReadProvider(const YamlNode& node, const std::string& path, Context& contex
   ReadBaseUrl(fields, node, &entry);
   fields.Bool("private_network", &provider.private_network);
   ReadHttpVersion(fields, &provider.http_version);
+  ReadAuthorities(fields, &provider);
   ReadApiKey(fields, &entry);
   fields.Bool("serves_any_model", &provider.serves_any_model);
   const bool maps_models = fields.Text("upstream_model", &provider.upstream_model, CheckModelName);

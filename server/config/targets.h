@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -72,6 +73,8 @@ struct Provider {
   // localhost, false for any other name, so that no name can lead our keys into our own networks.
   bool private_network = false;
   HttpVersion http_version = HttpVersion::kHttp1;  // `1.1` or `2`
+  // `ca_file:` certificates of the authorities that may vouch for it, PEM. Null: the system's.
+  std::shared_ptr<const std::string> ca_pem;
   // Serves, under its own name or `upstream_model`, each catalogue model whose own provider is off.
   bool serves_any_model = false;
   std::string upstream_model;  // with serves_any_model: asked for instead of the model's own name

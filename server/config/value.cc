@@ -276,6 +276,11 @@ std::string CheckApiKey(std::string_view text) {
          "one line of ASCII letters, digits and signs";
 }
 
+std::string CheckCertificates(std::string_view text) {
+  const bool has_one = text.find("-----BEGIN CERTIFICATE-----") != std::string_view::npos;
+  return has_one ? "" : "has no certificate; write them in PEM";
+}
+
 std::string CheckPath(std::string_view text) {
   if (text.empty()) return "is empty; write the path of a file, relative to this one";
   if (text.size() <= kPathBytesMax && text.find('\0') == std::string_view::npos) return "";

@@ -58,6 +58,7 @@ std::string CheckApiKey(std::string_view text);
 
 // A path of a file.
 std::string CheckPath(std::string_view text);
+std::string CheckCertificates(std::string_view text);  // PEM
 
 // A store: `host:port`, or `unix:` and the path of a socket.
 std::string CheckStoreAddress(std::string_view text);

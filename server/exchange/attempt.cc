@@ -105,6 +105,7 @@ void Call::BeginAttempt() {
   http.body = std::move(wire.body);
   http.connect_timeout = target_->timeouts.connect;
   http.private_network = provider.private_network;
+  http.ca_pem = provider.ca_pem;
   http.answer_bytes_max = static_cast<uint64_t>(limits.answer_bytes_max);
   if (!input_.stream) http.buffer_bytes_max = http.answer_bytes_max;
   transfer_ = worker_.transport().Start(std::move(http), signal_);

@@ -77,6 +77,9 @@ void CurlTransfer::SetUpOnce(CURL* easy) {
   curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
   curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, kSendBufferBytes);
   curl_easy_setopt(easy, CURLOPT_DNS_CACHE_TIMEOUT, kDnsCacheSeconds);
+  // Else libcurl waits in the loop's thread, which all calls share, until a look-up that nobody
+  // wants any more has had its answer. With it that look-up's thread ends by itself.
+  curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
   // Asks for no compression, and still decodes it where a provider sends it all the same.
   curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "identity");
   curl_easy_setopt(easy, CURLOPT_POST, 1L);
@@ -104,11 +107,26 @@ void CurlTransfer::SetUp(CURL* easy) {
                    static_cast<curl_off_t>(request_.body.size()));
   curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
                    std::max<long>(1, absl::ToInt64Milliseconds(request_.connect_timeout)));
+  if (request_.ca_pem) Trust(*request_.ca_pem, easy);
   curl_easy_setopt(easy, CURLOPT_HEADERDATA, this);
   curl_easy_setopt(easy, CURLOPT_WRITEDATA, this);
   curl_easy_setopt(easy, CURLOPT_PREREQDATA, this);
   curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, this);
   curl_easy_setopt(easy, CURLOPT_PRIVATE, this);
+}
+
+void CurlTransfer::Trust(const std::string& ca_pem, CURL* easy) {
+  // Copied, and instead of libcurl's file. Its folder would count beside it.
+  curl_blob pem = {const_cast<char*>(ca_pem.data()), ca_pem.size(), CURL_BLOB_COPY};
+  curl_easy_setopt(easy, CURLOPT_CAINFO_BLOB, &pem);
+  curl_easy_setopt(easy, CURLOPT_CAPATH, nullptr);
+}
+
+void CurlTransfer::TrustTheSystem(CURL* easy) {
+  const char* folder = nullptr;  // that libcurl was built with
+  curl_easy_getinfo(easy, CURLINFO_CAPATH, &folder);
+  curl_easy_setopt(easy, CURLOPT_CAINFO_BLOB, nullptr);
+  curl_easy_setopt(easy, CURLOPT_CAPATH, folder);
 }
 
 std::string_view CurlTransfer::header(std::string_view lower_case_name) const {

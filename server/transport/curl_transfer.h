@@ -36,6 +36,9 @@ class CurlTransfer final : public HttpTransfer {
   // Options that stay the same for every transfer of a handle.
   static void SetUpOnce(CURL* easy);
   void SetUp(CURL* easy);
+  // Whose word counts for who the host is: those of HttpRequest::ca_pem alone, or the system's.
+  static void Trust(const std::string& ca_pem, CURL* easy);
+  static void TrustTheSystem(CURL* easy);
   static size_t OnHeader(char* data, size_t size, size_t count, void* self);
   static size_t OnBody(char* data, size_t size, size_t count, void* self);
   static int OnConnected(void* self, char*, char*, int, int);

@@ -114,6 +114,7 @@ void CurlTransport::Retire(CurlTransfer* transfer) {
     }
   }
   if (--transfers_ == 0) idle_timer_.Arm(kIdleResetAfter);
+  if (transfer->request_.ca_pem) CurlTransfer::TrustTheSystem(transfer->easy_);
   if (idle_easy_.size() < kIdleEasyMax) {
     idle_easy_.push_back(transfer->easy_);
   } else {

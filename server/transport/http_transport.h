@@ -41,6 +41,8 @@ struct HttpRequest {
   // Whether the host may be in a private network; otherwise such an address ends the exchange with
   // kConnect before a byte is sent (egress.h).
   bool private_network = false;
+  // Certificates of the authorities that may vouch for the host, PEM. Null: the system's.
+  std::shared_ptr<const std::string> ca_pem;
   // Most bytes of the decoded answer body; past it the exchange ends with kTooLarge.
   uint64_t answer_bytes_max = 0;
   // Unconsumed body past which the transfer stops reading from its connection. For an answer that

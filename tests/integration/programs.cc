@@ -98,6 +98,13 @@ std::string Provider::base_url() const {
   return "http://127.0.0.1:" + std::to_string(port_) + "/v1";
 }
 
+int Provider::TlsPort() const {
+  const auto line = process_->WaitForOutput(
+      [](std::string_view text) { return text.starts_with("tls listening on "); });
+  if (!line) GiveUp("the provider has no TLS:\n" + process_->Output());
+  return PortOf(*line);
+}
+
 int64_t Provider::Stat(const char* name) const {
   return ParseJson(HttpGet(port_, "/sim/stats"))[name].GetInt64();
 }

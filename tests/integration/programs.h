@@ -42,6 +42,8 @@ class Provider {
 
   std::string base_url() const;
   int port() const { return port_; }
+  // That for TLS, where it was started with --tls-ca.
+  int TlsPort() const;
 
   // GET /sim/stats: a number of it.
   int64_t Stat(const char* name) const;

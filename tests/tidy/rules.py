@@ -121,10 +121,8 @@ class Accepted(NamedTuple):
 
 
 EXCEPTIONS: tuple[Accepted, ...] = (
-    Accepted("tests/upstream/simulated_provider_faults_test.cc", "confined",
-             "libcurl is the second opinion on how the simulated provider's answers end"),
-    Accepted("tests/upstream/simulated_provider_http2_test.cc", "confined",
-             "libcurl is the client that reads the simulated provider's HTTP/2"),
+    Accepted("tests/upstream/curl_transfer.h", "confined",
+             "libcurl is the second opinion on the simulated provider's answers, HTTP/2 and TLS"),
     Accepted("tests/upstream/chat_json.cc", "columns",
              "one JSON literal, as the provider sends it, which a break would change"),
 )

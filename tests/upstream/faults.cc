@@ -5,8 +5,10 @@
 #include "server/base/strings.h"
 #include "tests/upstream/chat_json.h"
 #include "tests/upstream/clock.h"
+#include "tests/upstream/content_faults.h"
 #include "tests/upstream/errors.h"
 #include "tests/upstream/payload_faults.h"
+#include "tests/upstream/refusal_faults.h"
 
 namespace pingti::upstream {
 namespace {
@@ -195,6 +197,11 @@ void GoAwayBeforeAnswer(const FaultContext&, Reply* reply) {
 void RefuseStream(const FaultContext&, Reply* reply) {
   AnswerNothing(reply);
   reply->ending = Ending::kStreamRefused;
+}
+
+void CloseBeforeAnswer(const FaultContext&, Reply* reply) {
+  AnswerNothing(reply);
+  reply->ending = Ending::kClose;
 }
 
 void StreamErrorBeforeContent(const FaultContext&, Reply* reply) {
@@ -401,14 +408,17 @@ const FaultRow kFaults[] = {
     {"41", "prompt 0 but completion > 0", UseUsage<UsageShape::kPromptZero>, nullptr, nullptr},
     {"42", "cumulative usage on each chunk", UseUsage<UsageShape::kEveryChunk>, nullptr, nullptr},
     {"42b", "absurd usage", UseUsage<UsageShape::kDoubtful>, nullptr, nullptr},
+    {"59", "the connection is closed without an answer", nullptr, nullptr, CloseBeforeAnswer},
 };
 
-// These, then those of payload_faults.cc.
+// These, then those of the other files.
 const std::vector<const FaultRow*>& AllFaults() {
   static const std::vector<const FaultRow*> all = [] {
     std::vector<const FaultRow*> rows;
     for (const FaultRow& row : kFaults) rows.push_back(&row);
-    for (const FaultRow& row : PayloadFaults()) rows.push_back(&row);
+    for (const auto more : {PayloadFaults(), ContentFaults(), RefusalFaults()}) {
+      for (const FaultRow& row : more) rows.push_back(&row);
+    }
     return rows;
   }();
   return all;

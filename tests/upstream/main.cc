@@ -12,6 +12,7 @@
 #include "tests/upstream/errors.h"
 #include "tests/upstream/faults.h"
 #include "tests/upstream/server.h"
+#include "tests/upstream/tls_front.h"
 
 namespace {
 
@@ -33,6 +34,7 @@ void RaiseFileLimit() {
 
 int Serve(upstream::ServerOptions options, const std::string& port_file) {
   RaiseFileLimit();
+  std::signal(SIGPIPE, SIG_IGN);  // OpenSSL writes to whoever has gone
   sigset_t stops;
   sigemptyset(&stops);
   sigaddset(&stops, SIGINT);
@@ -42,6 +44,9 @@ int Serve(upstream::ServerOptions options, const std::string& port_file) {
   upstream::Server server(std::move(options));
   if (absl::Status status = server.Start(); !status.ok()) return Fail(status);
   std::printf("listening on %s:%d\n", address.c_str(), server.port());
+  if (server.tls_port() != 0) {
+    std::printf("tls listening on %s:%d\n", address.c_str(), server.tls_port());
+  }
   std::printf("simulated provider: no model behind it, every answer is made up\n");
   std::fflush(stdout);
   if (!port_file.empty()) {
@@ -70,12 +75,15 @@ int main(int argc, char** argv) {
   app.add_option("--threads", options.threads, "event loops")->check(CLI::Range(1, 256));
   app.add_option("--port-file", port_file, "writes the port into this file");
   app.add_option("--api-key", options.api_keys, "accept only these keys (repeatable)");
+  app.add_option("--tls-ca", options.tls_ca_file,
+                 "serves TLS on another port, too; its authority's certificate is written there");
   app.add_flag("--log-requests", options.log_requests,
                "prints `chat <CLOCK_MONOTONIC ns> <user>` when a chat request has arrived");
   app.add_option("--rpm", options.base.rpm, "requests per minute for each key; 0: no limit");
   app.add_option("--tpm", options.base.tpm, "tokens per minute for each key; 0: no limit");
   app.add_option("--defaults", defaults, "knobs for every request, a JSON object");
-  app.footer(upstream::KnobHelp() + upstream::ErrorHelp() + upstream::FaultHelp());
+  app.footer(upstream::KnobHelp() + upstream::ErrorHelp() + upstream::FaultHelp() +
+             upstream::TlsFaultHelp());
   CLI11_PARSE(app, argc, argv);
   if (!defaults.empty()) {
     absl::Status status = upstream::SetKnobsFromJson(defaults, &options.base);

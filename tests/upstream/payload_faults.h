@@ -1,5 +1,5 @@
 // The faults that lie in the bytes of an answer: framing of events, compression, odd JSON. The
-// others are in faults.cc, which also looks names up.
+// others are in faults.cc, which also looks names up, and beside it.
 #pragma once
 
 #include <span>

@@ -10,11 +10,13 @@
 
 #include <cerrno>
 #include <cstring>
+#include <fstream>
 
 #include "server/base/strings.h"
 #include "tests/upstream/connection.h"
 #include "tests/upstream/http2_connection.h"
 #include "tests/upstream/service.h"
+#include "tests/upstream/tls_front.h"
 
 namespace pingti::upstream {
 namespace {
@@ -57,6 +59,7 @@ class Server::Loop {
   Loop(World& world, int number) : service_(world, number) {}
 
   ~Loop() {
+    tls_front_.reset();
     Connection::CloseAll(context_);
     Http2Connection::CloseAll(context_);
     if (listener_ != nullptr) evconnlistener_free(listener_);
@@ -91,6 +94,15 @@ class Server::Loop {
     return listener_ != nullptr ? absl::OkStatus() : SocketError("listener");
   }
 
+  // Takes the socket over.
+  absl::Status ServeTls(int listen_fd, int plain_port, const Authority& authority) {
+    absl::StatusOr<std::unique_ptr<TlsFront>> front =
+        TlsFront::Make(context_.base, listen_fd, plain_port, authority);
+    if (!front.ok()) return front.status();
+    tls_front_ = *std::move(front);
+    return absl::OkStatus();
+  }
+
   void Run() { event_base_dispatch(context_.base); }
 
   // From any thread.
@@ -112,6 +124,7 @@ class Server::Loop {
 
   Service service_;
   LoopContext context_;
+  std::unique_ptr<TlsFront> tls_front_;  // of the first loop
   evconnlistener* listener_ = nullptr;
   event* stop_ = nullptr;
   int stop_fd_ = -1;
@@ -138,8 +151,24 @@ absl::Status Server::Start() {
     loops_.push_back(std::make_unique<Loop>(world_, i));
     if (absl::Status status = loops_.back()->Init(*fd); !status.ok()) return status;
   }
+  if (!options_.tls_ca_file.empty()) {
+    if (absl::Status status = StartTls(); !status.ok()) return status;
+  }
   for (const auto& loop : loops_) threads_.emplace_back([&loop = *loop] { loop.Run(); });
   return absl::OkStatus();
+}
+
+absl::Status Server::StartTls() {
+  absl::StatusOr<Authority> authority = Authority::Make();
+  if (!authority.ok()) return authority.status();
+  std::ofstream file(options_.tls_ca_file);
+  file << authority->Pem();
+  if (!file.flush()) {
+    return absl::UnavailableError(base::StrCat("cannot write ", options_.tls_ca_file));
+  }
+  absl::StatusOr<int> fd = Listen(options_.address, false, &tls_port_);
+  if (!fd.ok()) return fd.status();
+  return loops_.front()->ServeTls(*fd, port_, *authority);
 }
 
 void Server::Stop() {

@@ -1,6 +1,7 @@
 // The simulated provider as a whole: one port, N loop threads, each with its own listening socket.
 //
-// Start() once, then Stop() from any thread, then the destructor. UNAVAILABLE: the port is taken.
+// Start() once, then Stop() from any thread, then the destructor. UNAVAILABLE: the port is taken,
+// or there is no TLS.
 #pragma once
 
 #include <memory>
@@ -21,6 +22,8 @@ struct ServerOptions {
   Knobs base;
   std::vector<std::string> api_keys;
   bool log_requests = false;
+  // Serves TLS on another port, too, and writes the certificate of its authority there. Empty: not.
+  std::string tls_ca_file;
 };
 
 class Server {
@@ -33,15 +36,20 @@ class Server {
   absl::Status Start();
   // The port it listens on; valid after Start().
   int port() const { return port_; }
+  // That for TLS; 0: there is none.
+  int tls_port() const { return tls_port_; }
   // Closes everything and joins the threads.
   void Stop();
 
  private:
   class Loop;
 
+  absl::Status StartTls();
+
   const ServerOptions options_;
   World world_;
   int port_ = 0;
+  int tls_port_ = 0;
   std::vector<std::unique_ptr<Loop>> loops_;
   std::vector<std::thread> threads_;
 };

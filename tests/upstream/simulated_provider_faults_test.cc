@@ -1,7 +1,6 @@
 // Every fault and usage shape of the simulated provider, at the level of bytes, and a second
 // opinion of libcurl on how its answers end.
 
-#include <curl/curl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -9,6 +8,7 @@
 #include <memory>
 
 #include "tests/upstream/clock.h"
+#include "tests/upstream/curl_transfer.h"
 #include "tests/upstream/test_client.h"
 
 namespace pingti::upstream {
@@ -320,32 +320,8 @@ TEST_F(FaultsTest, ReportsUsageInEveryShapeUnary) {
   EXPECT_GT(choice["choices"][0]["usage"]["completion_tokens"].GetInt(), 0);
 }
 
-// One transfer of libcurl's; its body is counted and dropped.
-struct CurlTransfer {
-  CURL* handle = curl_easy_init();
-  std::string request;
-  std::string body;
-
-  CurlTransfer(int port, std::string_view prompt, bool stream) : request(ChatBody(prompt, stream)) {
-    std::string url = "http://127.0.0.1:" + std::to_string(port) + "/v1/chat/completions";
-    curl_easy_setopt(handle, CURLOPT_URL, url.c_str());
-    curl_easy_setopt(handle, CURLOPT_POSTFIELDS, request.c_str());
-    curl_easy_setopt(handle, CURLOPT_TIMEOUT_MS, static_cast<long>(kDeadlineMs));
-    curl_easy_setopt(handle, CURLOPT_WRITEDATA, &body);
-    curl_easy_setopt(
-        handle, CURLOPT_WRITEFUNCTION, +[](char* bytes, size_t, size_t size, void* out) {
-          static_cast<std::string*>(out)->append(bytes, size);
-          return size;
-        });
-  }
-  ~CurlTransfer() { curl_easy_cleanup(handle); }
-  CurlTransfer(const CurlTransfer&) = delete;
-  CurlTransfer& operator=(const CurlTransfer&) = delete;
-};
-
 CURLcode CurlResult(int port, std::string_view prompt, bool stream) {
-  CurlTransfer transfer(port, prompt, stream);
-  return curl_easy_perform(transfer.handle);
+  return CurlTransfer(port, prompt, stream).Perform();
 }
 
 TEST_F(FaultsTest, LibcurlAgreesOnHowAnswersEnd) {

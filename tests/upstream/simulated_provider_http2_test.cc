@@ -1,5 +1,4 @@
 // The simulated provider over HTTP/2 in clear text, as libcurl sees it.
-#include <curl/curl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -7,6 +6,7 @@
 #include <set>
 #include <string>
 
+#include "tests/upstream/curl_transfer.h"
 #include "tests/upstream/test_client.h"
 
 namespace pingti::upstream {
@@ -48,32 +48,10 @@ std::string Field(std::string_view name, std::string_view value) {
 }
 
 // One chat completion over HTTP/2.
-struct Http2Transfer {
-  CURL* handle = curl_easy_init();
-  std::string request, body;
+struct Http2Transfer : CurlTransfer {
   Http2Transfer(int port, std::string_view prompt, bool stream)
-      : request(ChatBody(prompt, stream)) {
-    const std::string url = "http://127.0.0.1:" + std::to_string(port) + "/v1/chat/completions";
-    curl_easy_setopt(handle, CURLOPT_URL, url.c_str());
+      : CurlTransfer(port, prompt, stream) {
     curl_easy_setopt(handle, CURLOPT_HTTP_VERSION, long{CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE});
-    curl_easy_setopt(handle, CURLOPT_POSTFIELDS, request.c_str());
-    curl_easy_setopt(handle, CURLOPT_TIMEOUT_MS, static_cast<long>(kDeadlineMs));
-    curl_easy_setopt(handle, CURLOPT_WRITEDATA, &body);
-    curl_easy_setopt(
-        handle, CURLOPT_WRITEFUNCTION, +[](char* bytes, size_t, size_t size, void* out) {
-          static_cast<std::string*>(out)->append(bytes, size);
-          return size;
-        });
-  }
-  ~Http2Transfer() { curl_easy_cleanup(handle); }
-  Http2Transfer(const Http2Transfer&) = delete;
-  Http2Transfer& operator=(const Http2Transfer&) = delete;
-
-  CURLcode Perform() { return curl_easy_perform(handle); }
-  long Get(CURLINFO info) const {
-    long value = 0;
-    curl_easy_getinfo(handle, info, &value);
-    return value;
   }
 };
 

@@ -225,6 +225,21 @@ TEST(ProviderKeysTest, KeysMayBeInFiles) {
   EXPECT_EQ(Named(config.providers, "q").keys.at(0).api_key.Reveal(), "secret");
 }
 
+TEST(CaFileTest, HasCertificates) {
+  std::string content = "-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n";
+  const FileReader files = [&](const std::string&, size_t) -> absl::StatusOr<std::string> {
+    return content;
+  };
+  const std::string text = std::string(kOther) + kKeyed + "  no_key: true\n  ca_file: ca.pem\n";
+  const Config config = Good(text, {}, files).config;
+  EXPECT_THAT(*Named(config.providers, "q").ca_pem, HasSubstr("MA=="));
+  EXPECT_EQ(Named(config.providers, "p").ca_pem, nullptr);
+  content = "-----BEGIN PRIVATE KEY-----\n";
+  EXPECT_EQ(LoadFromString(text, "t.yaml", {}, files).status().message(),
+            "t.yaml:7:3: providers[1].ca_file: the content of \"ca.pem\" has no certificate; write "
+            "them in PEM");
+}
+
 TEST(ProviderKeysTest, AnEmptyKeyIsOff) {
   const LoadResult result =
       Good(std::string(kOther) + kKeyed +

@@ -1,5 +1,6 @@
 #include "server/transport/curl_transport.h"
 
+#include <cstdlib>
 #include <memory>
 #include <string>
 #include <utility>
@@ -9,6 +10,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "server/base/task.h"
+#include "tests/fakes/resolver_gate.h"
 #include "tests/unit/transport/transport_fixture.h"
 
 namespace pingti::transport {
@@ -100,6 +102,25 @@ TEST_F(CurlTransportTest, AHandshakeThatNeverComesIsAConnectTimeout) {
   EXPECT_EQ(exchange->transfer->error(), TransportError::kConnectTimeout);
   EXPECT_FALSE(exchange->transfer->connected());
   Drop(std::move(exchange));
+}
+
+// The loop is everybody's: neither a look-up that is late nor one that nobody wants any more stops
+// it.
+TEST_F(CurlTransportTest, ANameThatIsNotResolvedHoldsNobodyUp) {
+  const fakes::ResolverGate gate;
+  ASSERT_EQ(setenv(fakes::ResolverGate::kVariable, gate.path().c_str(), 1), 0);
+  HttpRequest request = Request();
+  request.url = "http://provider.held.invalid/v1/x";
+  request.connect_timeout = absl::Milliseconds(20);
+  auto late = Start(request);
+  request.connect_timeout = absl::Seconds(60);
+  auto unwanted = Start(request);
+  ASSERT_TRUE(RunUntilDone(*late));
+  EXPECT_EQ(late->transfer->error(), TransportError::kConnectTimeout);
+  EXPECT_FALSE(late->transfer->connected());
+  Drop(std::move(late));
+  Drop(std::move(unwanted));
+  PooledConnection();
 }
 
 TEST_F(CurlTransportTest, AnotherSchemeIsRefused) {
