@@ -19,7 +19,8 @@ check_tidy() {
   configure lint build-lint
   # The sources include generated headers, which have to be there but not to be compiled.
   local headers
-  headers=$(ninja -C build-lint -t targets all | sed -n 's/^\(proto.*\.pb\.h\): CUSTOM_COMMAND$/\1/p')
+  headers=$(ninja -C build-lint -t targets all |
+    sed -n 's/^\(proto.*\.pb\.h\): CUSTOM_COMMAND$/\1/p')
   # shellcheck disable=SC2086
   ninja -C build-lint $headers >&2
   export -f tidy_source

@@ -174,7 +174,7 @@ constexpr FaultRow Row(std::string_view name, std::string_view title) {
   return {name, title, nullptr, SayInEvents<kSaid>, SayInAnswer<kSaid>};
 }
 
-const FaultRow kFaults[] = {
+const FaultRow kContentFaults[] = {
     Row<Filtered>("45", "the content filter ends the answer in the middle"),
     Row<WithoutIndex>("46", "two tool calls without index"),
     Row<SameIndex>("47", "two tool calls with one index"),
@@ -191,6 +191,6 @@ const FaultRow kFaults[] = {
 
 }  // namespace
 
-std::span<const FaultRow> ContentFaults() { return kFaults; }
+std::span<const FaultRow> ContentFaults() { return kContentFaults; }
 
 }  // namespace pingti::upstream

@@ -112,7 +112,7 @@ void ShouldRetry(const FaultContext& context, Reply* reply) {
   Limit("x-should-retry", kValue, context, reply);
 }
 
-const FaultRow kFaults[] = {
+const FaultRow kRefusalFaults[] = {
     {"33", "429, Retry-After: 7", nullptr, nullptr, RetryAfter<kSeconds>},
     {"33fraction", "429, Retry-After: 1.5", nullptr, nullptr, RetryAfter<kFraction>},
     {"33date", "429, Retry-After: in a minute, as RFC 9110 writes it", nullptr, nullptr,
@@ -143,6 +143,6 @@ const FaultRow kFaults[] = {
 
 }  // namespace
 
-std::span<const FaultRow> RefusalFaults() { return kFaults; }
+std::span<const FaultRow> RefusalFaults() { return kRefusalFaults; }
 
 }  // namespace pingti::upstream

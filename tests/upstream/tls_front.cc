@@ -23,7 +23,7 @@ constexpr size_t kHelloBytesMax = 4096;
 // Bytes that wait for one side before the other one is read from again.
 constexpr size_t kWaitingBytesMax = 1024 * 1024;
 
-constexpr TlsFault kFaults[] = {
+constexpr TlsFault kTlsFaults[] = {
     {.name = "58expired", .title = "its certificate has expired", .expired = true},
     {.name = "58otherhost",
      .title = "its certificate is another host's",
@@ -33,7 +33,7 @@ constexpr TlsFault kFaults[] = {
 
 // A ClientHello has the name of the host in clear text.
 const TlsFault* FaultOfHello(std::string_view hello) {
-  for (const TlsFault& fault : kFaults) {
+  for (const TlsFault& fault : kTlsFaults) {
     if (hello.find(base::StrCat(fault.name, kTlsDomain)) != std::string_view::npos) return &fault;
   }
   return nullptr;
@@ -44,7 +44,7 @@ const TlsFault* FaultOfHello(std::string_view hello) {
 std::string TlsFaultHelp() {
   std::string help =
       base::StrCat("Faults of TLS (host <name>", kTlsDomain, "; ", kTlsGoodName, ": none):\n");
-  for (const TlsFault& fault : kFaults) {
+  for (const TlsFault& fault : kTlsFaults) {
     base::StrAppend(&help, "  ", fault.name, " ", fault.title, "\n");
   }
   return help;
@@ -159,7 +159,7 @@ absl::StatusOr<std::unique_ptr<TlsFront>> TlsFront::Make(event_base* base, int l
     return absl::OkStatus();
   };
   absl::Status status = certify(kTlsGoodName, base::StrCat(kTlsGoodName, kTlsDomain), false);
-  for (const TlsFault& fault : kFaults) {
+  for (const TlsFault& fault : kTlsFaults) {
     const std::string own = base::StrCat(fault.name, kTlsDomain);
     const std::string host(fault.certified_host.empty() ? own : fault.certified_host);
     if (status.ok()) status = certify(fault.name, host, fault.expired);
