@@ -5,27 +5,24 @@ check_format() {
   cpp_sources | xargs -0 -r clang-format-19 --dry-run -Werror
 }
 
-# One source. clang-tidy counts what it has suppressed in the system's headers ("4711 warnings
-# generated."); that line is dropped, findings and result are not.
+# One source, or one batch of them. clang-tidy counts what it has suppressed in the system's headers
+# ("4711 warnings generated."); that line is dropped, findings and result are not.
 tidy_source() {
   set -o pipefail
-  clang-tidy-19 -p build-lint --quiet "$1" 2>&1 | sed -E '/^[0-9]+ warnings? generated\.$/d'
+  clang-tidy-19 -p build --quiet "$1" 2>&1 | sed -E '/^[0-9]+ warnings? generated\.$/d'
 }
 
-# Only what runs in production: the tests would double the time and find little. The headers are
-# checked with the sources that include them (.clang-tidy). Each source by itself, not in a batch as
-# it is built: so one that does not include what it needs is found, too.
+# Only what runs in production: the tests would double the time and find little. In the batches in
+# which it is built, as most of the time goes into the headers of others. Our headers are checked
+# with the sources that include them (.clang-tidy).
 check_tidy() {
-  configure lint build-lint
-  # The sources include generated headers, which have to be there but not to be compiled.
-  local headers
-  headers=$(ninja -C build-lint -t targets all |
-    sed -n 's/^\(proto.*\.pb\.h\): CUSTOM_COMMAND$/\1/p')
-  # shellcheck disable=SC2086
-  ninja -C build-lint $headers >&2
+  configure release build
+  # The sources include generated headers.
+  ninja -C build -j "${JOBS:-$(compile_jobs)}" pingti_proto pingti_rich_errors >&2
   export -f tidy_source
   # shellcheck disable=SC2016
-  find server client -name '*.cc' -print0 | sort -z |
+  sed -nE "s|^  \"file\": \"($ROOT/(build/)?(server\|client)/.*)\",?$|\1|p" \
+    build/compile_commands.json | tr '\n' '\0' |
     xargs -0 -r -n 1 -P "${JOBS:-$(compile_jobs)}" bash -c 'tidy_source "$1"' tidy
 }
 
