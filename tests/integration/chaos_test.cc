@@ -293,7 +293,10 @@ TEST_F(ChaosTest, EveryCallKeepsItsPromisesAndNothingIsLeftOver) {
   ExpectAllServe("healed");
   ExpectNothingHeld();
 
+  // A connection to a provider that was killed is closed with the next call of its worker.
+  int sweeps = 0;
   EXPECT_TRUE(Eventually([&] {
+    ExpectAllServe("swept-" + std::to_string(++sweeps));
     return OpenDescriptors() - ProviderConnections() <= descriptors && Threads() <= threads;
   })) << OpenDescriptors() - ProviderConnections()
       << " descriptors after " << descriptors << ", " << Threads() << " threads after " << threads;
