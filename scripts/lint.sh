@@ -19,10 +19,13 @@ check_tidy() {
   configure release build
   # The sources include generated headers.
   ninja -C build -j "${JOBS:-$(compile_jobs)}" pingti_proto pingti_rich_errors >&2
+  local sources
+  sources=$(sed -nE "s#^  \"file\": \"($ROOT/(build/)?(server|client)/.*)\",?\$#\1#p" \
+    build/compile_commands.json)
+  [[ -n $sources ]] || die "build/compile_commands.json names no source of server/ or client/"
   export -f tidy_source
   # shellcheck disable=SC2016
-  sed -nE "s|^  \"file\": \"($ROOT/(build/)?(server\|client)/.*)\",?$|\1|p" \
-    build/compile_commands.json | tr '\n' '\0' |
+  printf '%s\n' "$sources" | tr '\n' '\0' |
     xargs -0 -r -n 1 -P "${JOBS:-$(compile_jobs)}" bash -c 'tidy_source "$1"' tidy
 }
 
