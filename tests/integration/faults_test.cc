@@ -41,7 +41,7 @@ void CheckAll(World& world, std::span<const FaultCase> cases, bool stream) {
 WorldOptions Options(const char* http_version) {
   auto ms = [](int time) { return std::to_string(Scaled(Millis(time)).count()) + "ms"; };
   return {.timeouts = "{connect: 2s, first_token: " + ms(600) + ", silence: " + ms(600) +
-                      ", content_gap: " + ms(800) + ", total: " + ms(1500) + "}",
+                      ", content_gap: " + ms(1400) + ", total: " + ms(1500) + "}",
           .http_version = http_version};
 }
 
