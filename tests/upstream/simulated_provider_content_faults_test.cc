@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "tests/upstream/provider_fixture.h"
 #include "tests/upstream/test_client.h"
 
 namespace pingti::upstream {
@@ -13,17 +14,11 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-class ContentFaultsTest : public ::testing::Test {
+class ContentFaultsTest : public ProviderTest {
  protected:
-  static void SetUpTestSuite() { provider_ = new ProviderProcess(); }
-  static void TearDownTestSuite() { delete provider_; }
-
   static Response Get(std::string_view fault, bool stream) {
-    return Chat(provider_->port(), ChatBody("Hello[sim:fault=" + std::string(fault) + "]", stream));
+    return Chat(port(), ChatBody("Hello[sim:fault=" + std::string(fault) + "]", stream));
   }
-
- private:
-  static inline ProviderProcess* provider_ = nullptr;
 };
 
 TEST_F(ContentFaultsTest, AnswersAreWhole) {

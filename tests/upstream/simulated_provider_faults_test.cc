@@ -9,6 +9,7 @@
 
 #include "tests/upstream/clock.h"
 #include "tests/upstream/curl_transfer.h"
+#include "tests/upstream/provider_fixture.h"
 #include "tests/upstream/test_client.h"
 
 namespace pingti::upstream {
@@ -21,16 +22,8 @@ using ::testing::Not;
 // After so much nothing more comes; what is there on a busy machine comes before.
 const int kSilenceMs = ScaledMs(250) + 250;
 
-class FaultsTest : public ::testing::Test {
+class FaultsTest : public ProviderTest {
  protected:
-  static void SetUpTestSuite() { provider_ = new ProviderProcess(); }
-  static void TearDownTestSuite() { delete provider_; }
-  void SetUp() override {
-    ASSERT_NE(port(), 0);
-    Fetch(port(), "POST", "/sim/reset");
-  }
-  static int port() { return provider_->port(); }
-
   static Response Get(std::string_view fault, bool stream, std::string_view more = "",
                       int silence_ms = kDeadlineMs) {
     std::string prompt = "tell me in Chinese[sim:fault=" + std::string(fault);
@@ -46,10 +39,7 @@ class FaultsTest : public ::testing::Test {
   static std::string LastEnded() {
     return Json(Fetch(port(), "GET", "/sim/requests?last=1").body)[0]["ended"].GetString();
   }
-
-  static ProviderProcess* provider_;
 };
-ProviderProcess* FaultsTest::provider_ = nullptr;
 
 TEST_F(FaultsTest, HarmlessFaultsSayTheSameText) {
   std::string text = Text();

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "tests/upstream/curl_transfer.h"
+#include "tests/upstream/provider_fixture.h"
 #include "tests/upstream/test_client.h"
 
 namespace pingti::upstream {
@@ -55,20 +56,10 @@ struct Http2Transfer : CurlTransfer {
   }
 };
 
-class Http2Test : public ::testing::Test {
+class Http2Test : public ProviderTest {
  protected:
-  static void SetUpTestSuite() { provider_ = new ProviderProcess(); }
-  static void TearDownTestSuite() { delete provider_; }
-  void SetUp() override {
-    ASSERT_NE(port(), 0);
-    Fetch(port(), "POST", "/sim/reset");
-  }
-  static int port() { return provider_->port(); }
   static JsonDocument Last() { return Json(Fetch(port(), "GET", "/sim/requests?last=1").body); }
   static JsonDocument Stats() { return Json(Fetch(port(), "GET", "/sim/stats").body); }
-
- private:
-  static inline ProviderProcess* provider_ = nullptr;
 };
 
 TEST_F(Http2Test, AnswersAsOverHttp1) {

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "tests/upstream/provider_fixture.h"
 #include "tests/upstream/test_client.h"
 
 namespace pingti::upstream {
@@ -15,23 +16,12 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
-class LimitsTest : public ::testing::Test {
+class LimitsTest : public ProviderTest {
  protected:
-  static void SetUpTestSuite() { provider_ = new ProviderProcess(); }
-  static void TearDownTestSuite() { delete provider_; }
-  void SetUp() override {
-    ASSERT_NE(port(), 0);
-    Fetch(port(), "DELETE", "/sim/defaults");
-    Fetch(port(), "POST", "/sim/reset");
-  }
-  static int port() { return provider_->port(); }
   static Response Ask(std::string_view prompt, const std::vector<std::string>& headers = {}) {
     return Chat(port(), ChatBody(prompt, false), headers);
   }
-  static ProviderProcess* provider_;
 };
-ProviderProcess* LimitsTest::provider_ = nullptr;
-
 struct ErrorCase {
   const char* name;
   int status;

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "tests/upstream/clock.h"
+#include "tests/upstream/provider_fixture.h"
 #include "tests/upstream/test_client.h"
 
 namespace pingti::upstream {
@@ -15,19 +16,8 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
 
-class SimulatedProviderTest : public ::testing::Test {
+class SimulatedProviderTest : public ProviderTest {
  protected:
-  static void SetUpTestSuite() { provider_ = new ProviderProcess(); }
-  static void TearDownTestSuite() { delete provider_; }
-
-  void SetUp() override {
-    ASSERT_NE(provider_->port(), 0) << provider_->first_line();
-    Fetch(port(), "DELETE", "/sim/defaults");
-    Fetch(port(), "POST", "/sim/reset");
-  }
-
-  static int port() { return provider_->port(); }
-
   static Response Ask(std::string_view prompt, std::string_view more = "",
                       std::string_view model = "gpt-4o") {
     return Chat(port(), ChatBody(prompt, false, more, model));
@@ -68,13 +58,10 @@ class SimulatedProviderTest : public ::testing::Test {
     EXPECT_EQ(Stats()["streams_aborted"].GetInt(), 1);
     return noticed - closed;
   }
-
-  static ProviderProcess* provider_;
 };
-ProviderProcess* SimulatedProviderTest::provider_ = nullptr;
 
 TEST_F(SimulatedProviderTest, FirstLineNamesTheAddress) {
-  EXPECT_EQ(provider_->first_line(), "listening on 127.0.0.1:" + std::to_string(port()));
+  EXPECT_EQ(first_line(), "listening on 127.0.0.1:" + std::to_string(port()));
 }
 
 TEST_F(SimulatedProviderTest, AnswersDeterministicallyAndSaysThatItIsSimulated) {
