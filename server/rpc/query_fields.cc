@@ -3,6 +3,12 @@
 #include "server/base/strings.h"
 
 namespace pingti::rpc {
+namespace {
+
+constexpr int kPageSizeMax = 1000;
+
+}  // namespace
+
 void WriteTime(absl::Time from, google::protobuf::Timestamp* to) {
   const int64_t micros = absl::ToUnixMicros(from);
   to->set_seconds(micros / 1'000'000);

@@ -11,8 +11,6 @@ inline constexpr int32_t kNanosMax = 999'999'999;  // of a google.protobuf time
 
 void WriteTime(absl::Time from, google::protobuf::Timestamp* to);
 
-inline constexpr int kPageSizeMax = 1000;
-
 // FIELD_INVALID. `limit` is one more than a page is asked for: whether there is a next one.
 QueryError ReadPageSize(int page_size, int* limit);
 
