@@ -170,6 +170,11 @@ Result<v1::SetTierResponse> Client::SetTier(const v1::SetTierRequest& request,
   return Ask(&v1::Accounts::StubInterface::SetTier, request, options);
 }
 
+Result<v1::SetIdentitiesResponse> Client::SetIdentities(const v1::SetIdentitiesRequest& request,
+                                                        const CallOptions& options) const {
+  return Ask(&v1::Accounts::StubInterface::SetIdentities, request, options);
+}
+
 Result<v1::ListTenantsResponse> Client::ListTenants(const v1::ListTenantsRequest& request,
                                                     const CallOptions& options) const {
   return Ask(&v1::Accounts::StubInterface::ListTenants, request, options);

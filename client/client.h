@@ -80,6 +80,8 @@ class Client {
                                                 const CallOptions& options = {}) const;
   Result<v1::SetTierResponse> SetTier(const v1::SetTierRequest& request,
                                       const CallOptions& options = {}) const;
+  Result<v1::SetIdentitiesResponse> SetIdentities(const v1::SetIdentitiesRequest& request,
+                                                  const CallOptions& options = {}) const;
   Result<v1::ListTenantsResponse> ListTenants(const v1::ListTenantsRequest& request,
                                               const CallOptions& options = {}) const;
   Result<v1::CreateKeyResponse> CreateKey(const v1::CreateKeyRequest& request,

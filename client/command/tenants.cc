@@ -24,10 +24,11 @@ std::string StateName(v1::TenantState state) {
   }
 }
 
-std::string Joined(const google::protobuf::RepeatedPtrField<std::string>& names) {
+std::string Joined(const google::protobuf::RepeatedPtrField<std::string>& names,
+                   const std::string& if_none) {
   std::string text;
   for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
-  return text.empty() ? "all" : text;
+  return text.empty() ? if_none : text;
 }
 
 // One command under way.
@@ -58,6 +59,11 @@ class TenantsRun {
         v1::SetTierRequest request;
         request.set_tier(line_.tier);
         return Change(request, &client::Client::SetTier);
+      }
+      case TenantsVerb::kSetIdentities: {
+        v1::SetIdentitiesRequest request;
+        request.mutable_identities()->Assign(line_.identities.begin(), line_.identities.end());
+        return Change(request, &client::Client::SetIdentities);
       }
       case TenantsVerb::kListTenants:
         return ListTenants();
@@ -196,10 +202,12 @@ std::string TenantsTable(const std::vector<v1::Tenant>& tenants, bool color) {
                     {tenant.tier()},
                     {StateName(tenant.state()), active ? Style::kPlain : Style::kYellow},
                     {std::to_string(tenant.live_keys())},
-                    {FormatTime(tenant.create_time())}});
+                    {FormatTime(tenant.create_time())},
+                    {Joined(tenant.identities(), "")}});
   }
-  return RenderTable({{"TENANT"}, {"TIER"}, {"STATE"}, {"KEYS", true}, {"SINCE (UTC)"}}, rows,
-                     color);
+  return RenderTable(
+      {{"TENANT"}, {"TIER"}, {"STATE"}, {"KEYS", true}, {"SINCE (UTC)"}, {"IDENTITIES"}}, rows,
+      color);
 }
 
 std::string KeysTable(const std::vector<v1::Key>& keys, bool color) {
@@ -209,7 +217,7 @@ std::string KeysTable(const std::vector<v1::Key>& keys, bool color) {
   for (const v1::Key& key : keys) {
     rows.push_back({{key.id()},
                     {key.name()},
-                    {Joined(key.models())},
+                    {Joined(key.models(), "all")},
                     {FormatKeyRights(key)},
                     {FormatKeyLimits(key)},
                     {FormatKeyBudget(key)},

@@ -28,9 +28,24 @@ TenantsParser::TenantsParser(CLI::App& app) {
   AddOfTenant(*tenant, TenantsVerb::kSetTier, "set-tier", "Give it the limits of another tier")
       ->add_option("tier", line_.tier, "The tier")
       ->required();
+  AddIdentities(*tenant);
   Add(*tenant, TenantsVerb::kListTenants, "list", "List those of the database")
       ->add_flag("--deleted", line_.deleted, "Also those that were deleted");
   AddKeys(app);
+}
+
+void TenantsParser::AddIdentities(CLI::App& tenant) {
+  CLI::App* set = AddOfTenant(tenant, TenantsVerb::kSetIdentities, "set-identities",
+                              "Peers with these in their TLS certificates need no key");
+  // Which of the two was written is all that counts: to forget one must not take all away.
+  CLI::Option* none =
+      set->add_flag("--none", no_identities_, "No peer is taken for it without a key");
+  CLI::Option* all = set->add_option("identity", line_.identities,
+                                     "SPIFFE URI, DNS name or subject; those before are replaced");
+  all->excludes(none);
+  set->callback([none, all] {
+    if (none->count() + all->count() == 0) throw CLI::RequiredError("identity or --none");
+  });
 }
 
 void TenantsParser::AddKeys(CLI::App& app) {

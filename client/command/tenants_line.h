@@ -23,6 +23,7 @@ enum class TenantsVerb {
   kResumeTenant,
   kDeleteTenant,
   kSetTier,
+  kSetIdentities,
   kListTenants,
   kCreateKey,
   kRotateKey,
@@ -35,6 +36,7 @@ struct TenantsLine {
   std::string admin_key_file;
   std::string tenant;
   std::string tier;
+  std::vector<std::string> identities;
   bool deleted = false;
   std::string key_id;
   std::string name;
@@ -60,13 +62,15 @@ class TenantsParser {
  private:
   CLI::App* Add(CLI::App& group, TenantsVerb verb, const char* name, const char* help);
   CLI::App* AddOfTenant(CLI::App& group, TenantsVerb verb, const char* name, const char* help);
+  void AddIdentities(CLI::App& tenant);
   void AddKeys(CLI::App& app);
   void AddKeyTerms(CLI::App& create);
   // What is wrong with the terms of a new key; empty: nothing.
   std::string FinishKeyTerms();
 
-  CLI::App* commands_[10] = {};
+  CLI::App* commands_[11] = {};
   TenantsLine line_;
+  bool no_identities_ = false;
   std::string time_;
   std::vector<std::string> limits_;
   std::vector<std::string> rights_;

@@ -15,6 +15,7 @@ struct Taken {
     for (const Tenant& tenant : config.tenants) {
       tenants.insert(tenant.name);
       for (const KeyRecord& key : tenant.keys) key_ids.insert(key.public_id);
+      identities.insert(tenant.identities.begin(), tenant.identities.end());
     }
     for (const AdminKey& admin : config.admin_keys) key_ids.insert(admin.record.public_id);
     for (const Tier& tier : config.tiers) tiers.insert(tier.name);
@@ -22,6 +23,7 @@ struct Taken {
 
   std::unordered_set<std::string> tenants;
   std::unordered_set<std::string> key_ids;
+  std::unordered_set<std::string> identities;
   std::unordered_set<std::string> tiers;
 };
 
@@ -41,6 +43,12 @@ std::vector<std::string> AddTenants(std::vector<Tenant> stored, Config* config) 
       if (taken.key_ids.count(key.public_id) == 0) return false;
       notes.push_back(base::StrCat("API key ", key.public_id, " of tenant ", tenant.name,
                                    " is left out: the configuration has one of this public id"));
+      return true;
+    });
+    std::erase_if(tenant.identities, [&](const std::string& identity) {
+      if (taken.identities.count(identity) == 0) return false;
+      notes.push_back(base::StrCat("identity ", identity, " of tenant ", tenant.name,
+                                   " is left out: the configuration gives it to a tenant"));
       return true;
     });
     if (taken.tiers.count(tenant.tier) == 0) {

@@ -10,7 +10,7 @@ namespace pingti::config {
 
 // Appends `stored`, which have names by the rules of the files. What the files say stands over it:
 // - a tenant whose name they have is left out;
-// - a key whose public id they have is left out;
+// - a key whose public id they have, and an identity that they give a tenant, are left out;
 // - a tenant whose tier they do not have is closed, as one of tier `0`: TENANT_SUSPENDED.
 // Returns a line for the operator about each.
 std::vector<std::string> AddTenants(std::vector<Tenant> stored, Config* config);

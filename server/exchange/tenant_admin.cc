@@ -77,8 +77,24 @@ Error CheckTenantName(const std::string& tenant) {
   return model::InvalidField("tenant", base::StrCat("\"", tenant, "\" ", wrong));
 }
 
+Error CheckIdentities(const std::vector<std::string>& identities) {
+  if (identities.size() > tenancy::kIdentitiesOfTenantMax) {
+    return model::InvalidField("identities",
+                               base::StrCat("has ", identities.size(), " identities; at most ",
+                                            tenancy::kIdentitiesOfTenantMax, " are allowed"));
+  }
+  for (size_t i = 0; i < identities.size(); ++i) {
+    std::string wrong = config::CheckIdentity(identities[i]);
+    const auto here = identities.begin() + static_cast<std::ptrdiff_t>(i);
+    if (std::find(identities.begin(), here, identities[i]) != here) wrong = "is there twice";
+    if (!wrong.empty()) return model::InvalidField(base::StrCat("identities[", i, "]"), wrong);
+  }
+  return std::nullopt;
+}
+
 Error CheckChange(const View& view, const TenantChange& change) {
   if (auto error = CheckTenantName(change.tenant)) return error;
+  if (auto error = CheckIdentities(change.identities)) return error;
   const bool has_tier = change.verb == TenantVerb::kCreate || change.verb == TenantVerb::kSetTier;
   return has_tier ? CheckTier(view, change.tier) : std::nullopt;
 }
@@ -118,6 +134,8 @@ std::string_view WordOf(TenantVerb verb) {
       return "resumed";
     case TenantVerb::kSetTier:
       return "tier set";
+    case TenantVerb::kSetIdentities:
+      return "identities set";
     case TenantVerb::kDelete:
       return "deleted";
   }
@@ -128,10 +146,41 @@ std::string_view WordOf(TenantVerb verb) {
 struct ChangeReply {
   StoreVerdict verdict = StoreVerdict::kDone;
   int64_t held = 0;
-  std::optional<tenancy::StoredTenant> tenant;
+  std::string identity{};  // kIdentityTaken
+  std::optional<tenancy::StoredTenant> tenant{};
 };
 
-ChangeReply DoChange(billing::Ledger& ledger, const TenantChange& change, const billing::Plan& plan,
+// An identity, and the other tenant that has it as far as this server knows.
+using OwnedIdentity = std::pair<std::string, std::string>;
+
+std::vector<OwnedIdentity> OwnedByOthers(const View& view, const TenantChange& change) {
+  std::vector<OwnedIdentity> owned;
+  if (change.identities.empty()) return owned;
+  for (const config::Tenant& tenant : view.config().tenants) {
+    if (tenant.name == change.tenant) continue;
+    for (const std::string& identity : tenant.identities) {
+      const auto& wanted = change.identities;
+      if (std::find(wanted.begin(), wanted.end(), identity) == wanted.end()) continue;
+      owned.emplace_back(identity, tenant.name);
+    }
+  }
+  return owned;
+}
+
+void SetIdentities(TenantStore& store, const TenantChange& change,
+                   const std::vector<OwnedIdentity>& owned, absl::Time now, ChangeReply* reply) {
+  for (const auto& [identity, tenant] : owned) {
+    // Of tenants of the database it is the database that knows.
+    if (store.Find(tenant, now)) continue;
+    reply->verdict = StoreVerdict::kIdentityTaken;
+    reply->identity = identity;
+    return;
+  }
+  reply->verdict = store.SetIdentities(change.tenant, change.identities, &reply->identity);
+}
+
+ChangeReply DoChange(billing::Ledger& ledger, const TenantChange& change,
+                     const std::vector<OwnedIdentity>& owned, const billing::Plan& plan,
                      absl::Time now) {
   TenantStore store(ledger.database());
   ChangeReply reply;
@@ -147,6 +196,9 @@ ChangeReply DoChange(billing::Ledger& ledger, const TenantChange& change, const 
       break;
     case TenantVerb::kSetTier:
       reply.verdict = store.SetTier(change.tenant, change.tier);
+      break;
+    case TenantVerb::kSetIdentities:
+      SetIdentities(store, change, owned, now, &reply);
       break;
     case TenantVerb::kDelete: {
       const DeleteReply deleted = DeleteTenant(ledger, change.tenant, now);
@@ -175,6 +227,13 @@ Error ErrorOf(const ChangeReply& reply, const View& view, const std::string& ten
                                  base::StrCat("there is or was a tenant ", tenant,
                                               "; a name is never given to another one"));
       error.metadata["tenant"] = tenant;
+      return error;
+    }
+    case StoreVerdict::kIdentityTaken: {
+      auto error = model::Refuse(model::ErrorReason::kIdentityTaken,
+                                 base::StrCat("a peer with the identity ", reply.identity,
+                                              " is taken for another tenant"));
+      error.metadata["identity"] = reply.identity;
       return error;
     }
     case StoreVerdict::kTooMany:
@@ -248,7 +307,9 @@ base::Task<OrError<tenancy::StoredTenant>> ChangeTenant(Worker& worker, const Vi
     const absl::Time now = worker.clock().Now();
     base::Task<Error> ask =
         AskLedger(worker, Access::kWrite, OrderOf(change.tenant),
-                  [=](billing::Ledger& ledger) { *reply = DoChange(ledger, change, plan, now); });
+                  [=, owned = OwnedByOthers(view, change)](billing::Ledger& ledger) {
+                    *reply = DoChange(ledger, change, owned, plan, now);
+                  });
     Error failed = co_await std::move(ask);
     if (failed) co_return *std::move(failed);
   }

@@ -34,13 +34,15 @@ enum class TenantVerb {
   kSuspend,  // its keys stay
   kResume,
   kSetTier,
-  kDelete,  // TENANT_IN_USE while calls hold money
+  kSetIdentities,  // IDENTITY_TAKEN
+  kDelete,         // TENANT_IN_USE while calls hold money
 };
 
 struct TenantChange {
   TenantVerb verb = TenantVerb::kCreate;
   std::string tenant;
-  std::string tier;  // kCreate and kSetTier
+  std::string tier{};                     // kCreate and kSetTier
+  std::vector<std::string> identities{};  // kSetIdentities
 };
 
 // The tenant as it is afterwards.

@@ -100,6 +100,7 @@ constexpr ReasonRow kReasons[kErrorReasonCount] = {
     {"TOO_MANY", absl::StatusCode::kFailedPrecondition},
     {"RIGHT_MISSING", absl::StatusCode::kPermissionDenied},
     {"KEY_BUDGET_EXHAUSTED", absl::StatusCode::kFailedPrecondition},
+    {"IDENTITY_TAKEN", absl::StatusCode::kAlreadyExists},
 };
 
 }  // namespace

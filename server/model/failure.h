@@ -112,8 +112,9 @@ enum class ErrorReason {
   kTooMany = 37,
   kRightMissing = 38,
   kKeyBudgetExhausted = 39,
+  kIdentityTaken = 40,
 };
-inline constexpr int kErrorReasonCount = static_cast<int>(ErrorReason::kKeyBudgetExhausted) + 1;
+inline constexpr int kErrorReasonCount = static_cast<int>(ErrorReason::kIdentityTaken) + 1;
 
 // Name as in ErrorInfo.reason and in metrics, for example `QUOTA_EXCEEDED`.
 std::string_view ErrorReasonName(ErrorReason reason);

@@ -159,6 +159,8 @@ const Query& QueryAt(int index) {
        v1::DeleteTenantResponse::default_instance(), &AnswerDeleteTenant, kForAdmins},
       {telemetry::Method::kSetTier, v1::SetTierRequest::default_instance(),
        v1::SetTierResponse::default_instance(), &AnswerSetTier, kForAdmins},
+      {telemetry::Method::kSetIdentities, v1::SetIdentitiesRequest::default_instance(),
+       v1::SetIdentitiesResponse::default_instance(), &AnswerSetIdentities, kForAdmins},
       {telemetry::Method::kListTenants, v1::ListTenantsRequest::default_instance(),
        v1::ListTenantsResponse::default_instance(), &AnswerListTenants, kForAdmins},
       {telemetry::Method::kCreateKey, v1::CreateKeyRequest::default_instance(),
@@ -224,6 +226,9 @@ QueryCall::QueryCall(const Listener& listener, int query) : listener_(listener),
       break;
     case telemetry::Method::kSetTier:
       services.accounts.RequestSetTier(&context_, &request_, &writer_, queue, queue, tag);
+      break;
+    case telemetry::Method::kSetIdentities:
+      services.accounts.RequestSetIdentities(&context_, &request_, &writer_, queue, queue, tag);
       break;
     case telemetry::Method::kListTenants:
       services.accounts.RequestListTenants(&context_, &request_, &writer_, queue, queue, tag);

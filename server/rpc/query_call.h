@@ -19,7 +19,7 @@
 
 namespace pingti::rpc {
 
-inline constexpr int kQueryCount = 21;
+inline constexpr int kQueryCount = 22;
 
 class QueryCall {
  public:

@@ -23,12 +23,13 @@ using AccountMethods = v1::Accounts::WithRawMethod_GetBalance<v1::Accounts::With
     v1::Accounts::WithRawMethod_Adjust<v1::Accounts::WithRawMethod_ListTransfers<
         v1::Accounts::WithRawMethod_ListUsage<v1::Accounts::WithRawMethod_ListPrices<
             v1::Accounts::WithRawMethod_VerifyLedger<v1::Accounts::Service>>>>>>>;
-using AccountsService = v1::Accounts::WithRawMethod_CreateTenant<
-    v1::Accounts::WithRawMethod_SuspendTenant<v1::Accounts::WithRawMethod_ResumeTenant<
-        v1::Accounts::WithRawMethod_DeleteTenant<v1::Accounts::WithRawMethod_SetTier<
-            v1::Accounts::WithRawMethod_ListTenants<v1::Accounts::WithRawMethod_CreateKey<
-                v1::Accounts::WithRawMethod_RotateKey<v1::Accounts::WithRawMethod_RevokeKey<
-                    v1::Accounts::WithRawMethod_ListKeys<AccountMethods>>>>>>>>>>;
+using AccountsService =
+    v1::Accounts::WithRawMethod_CreateTenant<v1::Accounts::WithRawMethod_SuspendTenant<
+        v1::Accounts::WithRawMethod_ResumeTenant<v1::Accounts::WithRawMethod_DeleteTenant<
+            v1::Accounts::WithRawMethod_SetTier<v1::Accounts::WithRawMethod_SetIdentities<
+                v1::Accounts::WithRawMethod_ListTenants<v1::Accounts::WithRawMethod_CreateKey<
+                    v1::Accounts::WithRawMethod_RotateKey<v1::Accounts::WithRawMethod_RevokeKey<
+                        v1::Accounts::WithRawMethod_ListKeys<AccountMethods>>>>>>>>>>>;
 using EmbeddingService = v1::Embedding::WithRawMethod_CreateEmbedding<v1::Embedding::Service>;
 
 struct Services {

@@ -34,16 +34,12 @@ void WriteTenant(const tenancy::StoredTenant& from, v1::Tenant* to) {
   to->set_state(StateOf(from.state));
   WriteTime(from.created_at, to->mutable_create_time());
   to->set_live_keys(from.live_keys);
+  to->mutable_identities()->Assign(from.identities.begin(), from.identities.end());
 }
 
 // What all methods that change a tenant have in common: `Response` has the tenant.
 template <typename Response>
-base::Task<QueryError> Change(QueryContext context, TenantVerb verb, std::string tenant,
-                              std::string tier) {
-  exchange::TenantChange change;
-  change.verb = verb;
-  change.tenant = std::move(tenant);
-  change.tier = std::move(tier);
+base::Task<QueryError> Change(QueryContext context, exchange::TenantChange change) {
   auto task =
       exchange::ChangeTenant(context.worker, context.view, context.owner, std::move(change));
   auto done = co_await std::move(task);
@@ -64,29 +60,40 @@ void WriteMade(const exchange::MadeKey& made, const QueryContext& context) {
 
 base::Task<QueryError> AnswerCreateTenant(QueryContext context) {
   const auto& request = static_cast<const v1::CreateTenantRequest&>(*context.in);
-  return Change<v1::CreateTenantResponse>(context, TenantVerb::kCreate, request.tenant(),
-                                          request.tier());
+  return Change<v1::CreateTenantResponse>(
+      context, {.verb = TenantVerb::kCreate, .tenant = request.tenant(), .tier = request.tier()});
 }
 
 base::Task<QueryError> AnswerSuspendTenant(QueryContext context) {
   const auto& request = static_cast<const v1::SuspendTenantRequest&>(*context.in);
-  return Change<v1::SuspendTenantResponse>(context, TenantVerb::kSuspend, request.tenant(), "");
+  return Change<v1::SuspendTenantResponse>(
+      context, {.verb = TenantVerb::kSuspend, .tenant = request.tenant()});
 }
 
 base::Task<QueryError> AnswerResumeTenant(QueryContext context) {
   const auto& request = static_cast<const v1::ResumeTenantRequest&>(*context.in);
-  return Change<v1::ResumeTenantResponse>(context, TenantVerb::kResume, request.tenant(), "");
+  return Change<v1::ResumeTenantResponse>(
+      context, {.verb = TenantVerb::kResume, .tenant = request.tenant()});
 }
 
 base::Task<QueryError> AnswerDeleteTenant(QueryContext context) {
   const auto& request = static_cast<const v1::DeleteTenantRequest&>(*context.in);
-  return Change<v1::DeleteTenantResponse>(context, TenantVerb::kDelete, request.tenant(), "");
+  return Change<v1::DeleteTenantResponse>(
+      context, {.verb = TenantVerb::kDelete, .tenant = request.tenant()});
 }
 
 base::Task<QueryError> AnswerSetTier(QueryContext context) {
   const auto& request = static_cast<const v1::SetTierRequest&>(*context.in);
-  return Change<v1::SetTierResponse>(context, TenantVerb::kSetTier, request.tenant(),
-                                     request.tier());
+  return Change<v1::SetTierResponse>(
+      context, {.verb = TenantVerb::kSetTier, .tenant = request.tenant(), .tier = request.tier()});
+}
+
+base::Task<QueryError> AnswerSetIdentities(QueryContext context) {
+  const auto& request = static_cast<const v1::SetIdentitiesRequest&>(*context.in);
+  return Change<v1::SetIdentitiesResponse>(
+      context, {.verb = TenantVerb::kSetIdentities,
+                .tenant = request.tenant(),
+                .identities = {request.identities().begin(), request.identities().end()}});
 }
 
 base::Task<QueryError> AnswerListTenants(QueryContext context) {

@@ -11,6 +11,7 @@ base::Task<QueryError> AnswerSuspendTenant(QueryContext context);
 base::Task<QueryError> AnswerResumeTenant(QueryContext context);
 base::Task<QueryError> AnswerDeleteTenant(QueryContext context);
 base::Task<QueryError> AnswerSetTier(QueryContext context);
+base::Task<QueryError> AnswerSetIdentities(QueryContext context);
 base::Task<QueryError> AnswerListTenants(QueryContext context);
 base::Task<QueryError> AnswerCreateKey(QueryContext context);
 base::Task<QueryError> AnswerRotateKey(QueryContext context);

@@ -160,6 +160,14 @@ constexpr std::string_view kTables3[] = {
     "CREATE TABLE key_uses (key_id TEXT PRIMARY KEY, used_at $INT NOT NULL)$KEYED",
 };
 
+constexpr std::string_view kTables4[] = {
+    // Identities of peers, which a certificate proves: each is one tenant's.
+    "CREATE TABLE tenant_identities ("
+    "identity TEXT PRIMARY KEY, "
+    "tenant TEXT NOT NULL REFERENCES tenants (name))$KEYED",
+    "CREATE INDEX identities_of_tenant ON tenant_identities (tenant, identity)",
+};
+
 }  // namespace
 
 const std::vector<SchemaStep>& SchemaSteps() {
@@ -167,6 +175,7 @@ const std::vector<SchemaStep>& SchemaSteps() {
       {.version = 1, .statements = kTables1, .sqlite_only = kSqlite1, .postgres_only = kPostgres1},
       {.version = 2, .statements = kTables2, .sqlite_only = {}, .postgres_only = {}},
       {.version = 3, .statements = kTables3, .sqlite_only = {}, .postgres_only = {}},
+      {.version = 4, .statements = kTables4, .sqlite_only = {}, .postgres_only = {}},
   };
   return steps;
 }

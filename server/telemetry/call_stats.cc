@@ -54,6 +54,8 @@ std::string_view MethodName(Method method) {
       return "delete_tenant";
     case Method::kSetTier:
       return "set_tier";
+    case Method::kSetIdentities:
+      return "set_identities";
     case Method::kListTenants:
       return "list_tenants";
     case Method::kCreateKey:

@@ -56,6 +56,7 @@ enum class Method {
   kResumeTenant,
   kDeleteTenant,
   kSetTier,
+  kSetIdentities,
   kListTenants,
   kCreateKey,
   kRotateKey,

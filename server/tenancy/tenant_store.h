@@ -29,7 +29,8 @@ struct StoredTenant {
   std::string tier;
   TenantState state = TenantState::kActive;
   absl::Time created_at;
-  int live_keys = 0;  // neither revoked nor expired
+  int live_keys = 0;                    // neither revoked nor expired
+  std::vector<std::string> identities;  // of peers that are taken for it; sorted
 };
 
 // A key without its secret.
@@ -56,11 +57,14 @@ enum class StoreVerdict {
   kTooMany,        // tenants or keys
   kUnknownKey,     // of this tenant
   kKeyEnded,       // revoked, expired or replaced: it cannot be rotated
+  kIdentityTaken,  // by another tenant
 };
 
-// What is not deleted, and live keys of one tenant. All replicas keep them in memory.
+// What is not deleted, and live keys and identities of one tenant. All replicas keep them in
+// memory.
 inline constexpr int kStoredTenantsMax = 20'000;
 inline constexpr int kKeysOfTenantMax = 100;
+inline constexpr int kIdentitiesOfTenantMax = 16;
 
 class TenantStore {
  public:
@@ -72,7 +76,11 @@ class TenantStore {
   StoreVerdict Suspend(const std::string& name);
   StoreVerdict Resume(const std::string& name);
   StoreVerdict SetTier(const std::string& name, const std::string& tier);
-  // Revokes its keys. kUnknownTenant. Whether it may go is up to who asks.
+  // These and no others are its identities, at most kIdentitiesOfTenantMax, none twice.
+  // kUnknownTenant; kIdentityTaken, where `taken` is which and nothing was changed.
+  StoreVerdict SetIdentities(const std::string& name, std::vector<std::string> identities,
+                             std::string* taken);
+  // Revokes its keys and takes its identities. kUnknownTenant. Whether it may go is up to who asks.
   StoreVerdict Delete(const std::string& name, absl::Time at);
   // Sets the tier where it is one of `from` now. False: it is not, or there is no such tenant.
   bool LiftTier(const std::string& name, const std::vector<std::string>& from,
@@ -107,6 +115,7 @@ class TenantStore {
   bool HasRoomForKey(const std::string& tenant, absl::Time now);
   void Insert(const StoredKey& key);
   void AddKeys(absl::Time now, std::vector<config::Tenant>* tenants);
+  void AddIdentities(std::vector<config::Tenant>* tenants);
   void CountChange();
 
   storage::Database& database_;

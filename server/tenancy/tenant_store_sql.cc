@@ -1,4 +1,5 @@
-// Tenants in the database; their keys are in key_store_sql.cc.
+// Tenants in the database; their keys are in key_store_sql.cc, their identities in
+// identity_store_sql.cc.
 #include <string>
 #include <utility>
 #include <vector>
@@ -127,6 +128,7 @@ StoreVerdict TenantStore::Delete(const std::string& name, absl::Time at) {
   sql << "UPDATE tenants SET state = 'deleted' WHERE name = :name", use(name, "name");
   sql << "UPDATE api_keys SET revoked_at = :at WHERE tenant = :name AND revoked_at IS NULL",
       use(micros, "at"), use(name, "name");
+  sql << "DELETE FROM tenant_identities WHERE tenant = :name", use(name, "name");
   CountChange();
   return StoreVerdict::kDone;
 }
@@ -139,7 +141,9 @@ std::optional<StoredTenant> TenantStore::Find(const std::string& name, absl::Tim
   sql << kSelectTenants << "name = :name", into(tenant.name), into(tenant.tier), into(row.state),
       into(row.created_at), into(tenant.live_keys), use(micros, "now"), use(name, "name");
   if (!sql.got_data()) return std::nullopt;
-  return row.Take();
+  std::optional<StoredTenant> found = row.Take();
+  found->identities = std::move(ReadIdentities(sql, name, name)[name]);
+  return found;
 }
 
 std::vector<StoredTenant> TenantStore::List(const std::string& after, int limit, bool deleted,
@@ -156,6 +160,10 @@ std::vector<StoredTenant> TenantStore::List(const std::string& after, int limit,
        into(tenant.live_keys), use(micros, "now"), use(after, "after"), use(limit, "max"));
   find.execute();
   while (find.fetch()) tenants.push_back(row.Take());
+  if (tenants.empty()) return tenants;
+  IdentitiesByTenant identities =
+      ReadIdentities(database_.session(), tenants.front().name, tenants.back().name);
+  for (StoredTenant& each : tenants) each.identities = std::move(identities[each.name]);
   return tenants;
 }
 
@@ -179,6 +187,7 @@ std::vector<config::Tenant> TenantStore::Snapshot(absl::Time now) {
     tenants.push_back(tenant);
   }
   AddKeys(now, &tenants);
+  AddIdentities(&tenants);
   return tenants;
 }
 

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 #include "server/tenancy/tenant_store.h"
 
@@ -26,5 +27,13 @@ LimitsById ReadLimits(soci::session& sql, const std::string& tenant, const std::
                       const std::string& last);
 // Of all keys that are not revoked.
 LimitsById ReadLiveLimits(soci::session& sql);
+
+// Identities (identity_store_sql.cc), by tenant, ordered by their bytes. Tenants without any are
+// not in it.
+using IdentitiesByTenant = std::unordered_map<std::string, std::vector<std::string>>;
+
+// Of tenants from `first` to `last`, in the order in which the database lists them.
+IdentitiesByTenant ReadIdentities(soci::session& sql, const std::string& first,
+                                  const std::string& last);
 
 }  // namespace pingti::tenancy

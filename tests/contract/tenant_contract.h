@@ -83,6 +83,38 @@ TEST_P(TenantContract, SuspendedResumedAndOfAnotherTier) {
   EXPECT_EQ(Changes(), 5);
 }
 
+TEST_P(TenantContract, ATenantHasItsIdentitiesAlone) {
+  Create(kAcme);
+  Create("other");
+  EXPECT_EQ(SetIdentities(kAcme, {"z.acme", "CN=Acme, O=Company", "a.acme"}), StoreVerdict::kDone);
+  EXPECT_EQ(Changes(), 3);
+  const Ids all{"CN=Acme, O=Company", "a.acme", "z.acme"};
+  EXPECT_EQ(Find(kAcme).identities, all);
+  EXPECT_EQ(Snapshot(now_)[0].identities, all);
+  EXPECT_EQ(Snapshot(now_)[1].identities, Ids());
+  EXPECT_EQ(SetIdentities(kAcme, {"a.acme", "z.acme", "CN=Acme, O=Company"}), StoreVerdict::kDone);
+  EXPECT_EQ(Changes(), 3);
+  // One that is another's: nothing is done.
+  std::string taken;
+  EXPECT_EQ(SetIdentities("other", {"a.other", "z.acme"}, &taken), StoreVerdict::kIdentityTaken);
+  EXPECT_EQ(taken, "z.acme");
+  EXPECT_EQ(Find("other").identities, Ids());
+  EXPECT_EQ(Changes(), 3);
+  // Those that are named stay, the others are free.
+  EXPECT_EQ(SetIdentities(kAcme, {"a.acme"}), StoreVerdict::kDone);
+  EXPECT_EQ(SetIdentities("other", {"a.other", "z.acme"}), StoreVerdict::kDone);
+  const std::vector<StoredTenant> listed = Get<std::vector<StoredTenant>>(
+      [&](TenantStore& store) { return store.List("", 10, false, now_); });
+  ASSERT_EQ(listed.size(), 2u);
+  EXPECT_EQ(listed[0].identities, Ids{"a.acme"});
+  EXPECT_EQ(listed[1].identities, (Ids{"a.other", "z.acme"}));
+  EXPECT_EQ(Changes(), 5);
+  // A deleted tenant has none.
+  Do([&](billing::Ledger& ledger) { DeleteTenant(ledger, "other", now_); });
+  EXPECT_EQ(SetIdentities(kAcme, {"z.acme"}), StoreVerdict::kDone);
+  EXPECT_EQ(SetIdentities("other", {}), StoreVerdict::kUnknownTenant);
+}
+
 TEST_P(TenantContract, WhoIsNotThereIsToldSo) {
   const auto told = [&](auto work) { return Change(work) == StoreVerdict::kUnknownTenant; };
   EXPECT_TRUE(told([](TenantStore& store) { return store.Suspend("nobody"); }));

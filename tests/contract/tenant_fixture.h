@@ -20,6 +20,8 @@ using tenancy::StoreVerdict;
 using tenancy::TenantState;
 using tenancy::TenantStore;
 
+using Ids = std::vector<std::string>;
+
 class TenantContract : public billing::LedgerContract {
  protected:
   template <typename T>
@@ -55,6 +57,13 @@ class TenantContract : public billing::LedgerContract {
   StoreVerdict RotateKey(const std::string& id, absl::Time until, StoredKey* made) {
     return Change([&](TenantStore& store) { return store.RotateKey(id, until, made); });
   }
+  StoreVerdict SetIdentities(const std::string& name, const Ids& identities,
+                             std::string* taken = nullptr) {
+    std::string ignored;
+    return Change([&](TenantStore& store) {
+      return store.SetIdentities(name, identities, taken == nullptr ? &ignored : taken);
+    });
+  }
   int64_t Changes() {
     return Get<int64_t>([](TenantStore& store) { return store.Changes(); });
   }
@@ -75,7 +84,5 @@ class TenantContract : public billing::LedgerContract {
     return ids;
   }
 };
-
-using Ids = std::vector<std::string>;
 
 }  // namespace pingti::exchange

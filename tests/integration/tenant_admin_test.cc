@@ -32,7 +32,7 @@ models:
 tiers:
   - {name: Free, other_classes: {requests_per_minute: 1000000, tokens_per_minute: 100000000}}
   - {name: Tier3, other_classes: {requests_per_minute: 1000000, tokens_per_minute: 100000000}}
-tenants: [{name: filed, tier: Free, keys: [{record: ")" +
+tenants: [{name: filed, tier: Free, identities: [filed.company], keys: [{record: ")" +
                 key_.record + R"("}]}]
 admin_keys: [{name: finance, record: ")" +
                 admin_key_.record + "\"}]\n") {}
@@ -233,6 +233,39 @@ TEST_F(TenantAdminTest, OnlyAnAdministratorMayAndMistakesAreNamed) {
     revoke.set_key_id(id);
     EXPECT_EQ(Told(Admin().RevokeKey(revoke)), "KEY_UNKNOWN");
   }
+}
+
+TEST_F(TenantAdminTest, AnIdentityIsOneTenants) {
+  Create("acme");
+  Create("other");
+  v1::SetIdentitiesRequest request = Of<v1::SetIdentitiesRequest>("acme");
+  request.add_identities("spiffe://company/acme");
+  request.add_identities("a.acme");
+  const auto set = Admin().SetIdentities(request);
+  ASSERT_TRUE(set.ok()) << set.error().message;
+  EXPECT_THAT(set->tenant().identities(), testing::ElementsAre("a.acme", "spiffe://company/acme"));
+  request.set_tenant("other");
+  const auto taken = Admin().SetIdentities(request);
+  ASSERT_FALSE(taken.ok());
+  EXPECT_EQ(taken.error().reason, "IDENTITY_TAKEN");
+  EXPECT_EQ(taken.error().code, grpc::StatusCode::ALREADY_EXISTS);
+  EXPECT_EQ(taken.error().metadata.at("identity"), "a.acme");
+  EXPECT_THAT(Run({"tenant", "list"}), HasSubstr("a.acme, spiffe://company/acme"));
+  // It may change hands at once.
+  EXPECT_THAT(Run({"tenant", "set-identities", "acme", "--none"}), Not(HasSubstr("a.acme")));
+  EXPECT_EQ(Told(Admin().SetIdentities(request)), "");
+  // Those of the configuration, and what is none.
+  EXPECT_THAT(Pingti({"tenant", "set-identities", "acme", "filed.company"}).errors,
+              HasSubstr("filed.company is taken for another tenant"));
+  request.set_identities(1, request.identities(0));
+  const auto twice = Admin().SetIdentities(request);
+  ASSERT_FALSE(twice.ok());
+  EXPECT_THAT(twice.error().message, HasSubstr("identities[1]: is there twice"));
+  request.set_identities(1, "a\nb");
+  EXPECT_EQ(Told(Admin().SetIdentities(request)), "FIELD_INVALID");
+  for (int i = 0; i < 16; ++i) request.add_identities("n" + std::to_string(i));
+  EXPECT_EQ(Told(Admin().SetIdentities(request)), "FIELD_INVALID");
+  EXPECT_EQ(Told(server_.Client(key_.key).SetIdentities(request)), "NOT_ADMIN");
 }
 
 TEST_F(TenantAdminTest, AKeyHasLimitsOfItsOwn) {

@@ -33,6 +33,20 @@ TEST_F(TenantsLineTest, ATenantHasATier) {
   EXPECT_TRUE(tier->json);
 }
 
+TEST_F(TenantsLineTest, ATenantHasTheIdentitiesThatAreNamed) {
+  const auto line = Parse({"tenant", "set-identities", "acme", "spiffe://company/acme", "a.acme"});
+  ASSERT_TRUE(line) << err_;
+  EXPECT_EQ(line->verb, TenantsVerb::kSetIdentities);
+  EXPECT_EQ(line->tenant, "acme");
+  EXPECT_THAT(line->identities, ElementsAre("spiffe://company/acme", "a.acme"));
+  const auto none = Parse({"tenant", "set-identities", "acme", "--none"});
+  ASSERT_TRUE(none) << err_;
+  EXPECT_THAT(none->identities, ElementsAre());
+  EXPECT_FALSE(Parse({"tenant", "set-identities", "acme"}));
+  EXPECT_THAT(err_, HasSubstr("identity or --none"));
+  EXPECT_FALSE(Parse({"tenant", "set-identities", "acme", "a.acme", "--none"}));
+}
+
 TEST_F(TenantsLineTest, AKeyHasANameAndMayHaveModelsAndAnEnd) {
   const auto line = Parse({"key", "create", "acme", "--name", "batch jobs", "--model", "gpt-4o",
                            "--model", "yi-large", "--lifetime", "90d", "--admin-key-file", "f"});
@@ -101,9 +115,11 @@ TEST(TenantsTableTest, ShowsWhatIsNotAsUsual) {
   tenant.set_state(v1::TENANT_STATE_SUSPENDED);
   tenant.set_live_keys(2);
   tenant.mutable_create_time()->set_seconds(1'717'200'000);
+  tenant.add_identities("a.acme");
+  tenant.add_identities("b.acme");
   EXPECT_EQ(TenantsTable({tenant}, false),
-            "TENANT  TIER   STATE      KEYS  SINCE (UTC)\n"
-            "acme    Tier3  suspended     2  2024-06-01 00:00:00\n");
+            "TENANT  TIER   STATE      KEYS  SINCE (UTC)          IDENTITIES\n"
+            "acme    Tier3  suspended     2  2024-06-01 00:00:00  a.acme, b.acme\n");
   EXPECT_EQ(TenantsTable({}, false), "no tenants\n");
 }
 

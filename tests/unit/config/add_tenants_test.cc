@@ -51,6 +51,17 @@ TEST(AddTenantsTest, ANameOfTheFilesIsTheirs) {
   EXPECT_THAT(config.tenants[0].models, ElementsAre("gpt-4o"));
 }
 
+TEST(AddTenantsTest, AnIdentityOfTheFilesIsTheirs) {
+  Config config = OfFiles();
+  config.tenants[0].identities = {"filed.company"};
+  Tenant stored = Stored("a");
+  stored.identities = {"a.company", "filed.company"};
+  EXPECT_THAT(AddTenants({stored}, &config),
+              ElementsAre("identity filed.company of tenant a is left out: the configuration gives "
+                          "it to a tenant"));
+  EXPECT_THAT(config.tenants[1].identities, ElementsAre("a.company"));
+}
+
 TEST(AddTenantsTest, AKeyOfTheFilesIsTheirs) {
   Config config = OfFiles();
   Tenant stored = Stored("a");

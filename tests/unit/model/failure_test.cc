@@ -67,6 +67,7 @@ TEST(ErrorReasonTest, HasTheCodeOfTheTableOfErrors) {
       {ErrorReason::kTooMany, absl::StatusCode::kFailedPrecondition},
       {ErrorReason::kRightMissing, absl::StatusCode::kPermissionDenied},
       {ErrorReason::kKeyBudgetExhausted, absl::StatusCode::kFailedPrecondition},
+      {ErrorReason::kIdentityTaken, absl::StatusCode::kAlreadyExists},
   };
   for (const auto& [reason, code] : table) {
     EXPECT_EQ(ErrorReasonCode(reason), code) << ErrorReasonName(reason);

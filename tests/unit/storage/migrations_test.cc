@@ -33,7 +33,8 @@ class MigrationsTest : public ::testing::Test {
 TEST_F(MigrationsTest, AnOlderDatabaseIsBroughtUpToDate) {
   Change([](soci::session& sql) {
     // As step 1 has left it, with an account.
-    for (const char* table : {"key_uses", "key_budgets", "key_limits", "api_keys"}) {
+    for (const char* table :
+         {"tenant_identities", "key_uses", "key_budgets", "key_limits", "api_keys"}) {
       sql << "DROP TABLE " << table;
     }
     sql << "ALTER TABLE calls DROP COLUMN budget_period";

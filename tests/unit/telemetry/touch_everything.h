@@ -14,7 +14,7 @@ inline void TouchEverything(Registry& registry) {
                         Method::kCreateTenant,  Method::kSuspendTenant, Method::kResumeTenant,
                         Method::kDeleteTenant,  Method::kSetTier,       Method::kListTenants,
                         Method::kCreateKey,     Method::kRotateKey,     Method::kRevokeKey,
-                        Method::kListKeys,      Method::kListPrices}) {
+                        Method::kListKeys,      Method::kListPrices,    Method::kSetIdentities}) {
     CallStats& calls = worker.Calls({"acme", "gpt-4o", "yi", "yi-large", method});
     for (int result = 0; result < kResultCount; ++result) calls.RecordEnd(result, 0.25);
     for (auto source : {model::UsageSource::kMeasured, model::UsageSource::kCounted,
