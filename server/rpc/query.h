@@ -4,6 +4,10 @@
 #include <optional>
 
 #include <google/protobuf/message.h>
+#include <grpcpp/completion_queue.h>
+#include <grpcpp/server_context.h>
+#include <grpcpp/support/async_unary_call.h>
+#include <grpcpp/support/byte_buffer.h>
 
 #include "server/base/check.h"
 #include "server/base/task.h"
@@ -11,6 +15,7 @@
 #include "server/exchange/view.h"
 #include "server/exchange/worker.h"
 #include "server/model/failure.h"
+#include "server/rpc/service.h"
 #include "server/telemetry/call_stats.h"
 #include "server/tenancy/tenant_directory.h"
 
@@ -34,10 +39,21 @@ struct QueryContext {
 };
 
 struct Query {
+  // Where gRPC puts a call.
+  struct Call {
+    grpc::ServerContext* context;
+    grpc::ByteBuffer* request;
+    grpc::ServerAsyncResponseWriter<grpc::ByteBuffer>* writer;
+    grpc::ServerCompletionQueue* queue;
+  };
+  using Answer = base::Task<QueryError> (*)(QueryContext);
+
   telemetry::Method method;
   const google::protobuf::Message& request;
   const google::protobuf::Message& response;
-  base::Task<QueryError> (*answer)(QueryContext);
+  // Waits for a call: `tag` comes to its queue when there is one.
+  void (*wait)(Services& services, const Call& call, void* tag);
+  Answer answer;
   exchange::Permission permission{};  // who may ask
 };
 

@@ -25,6 +25,7 @@ namespace pingti::rpc {
 namespace {
 
 using google::protobuf::Message;
+using telemetry::Method;
 
 base::Task<QueryError> AnswerCountTokens(QueryContext c) {
   model::CompletionRequest request;
@@ -125,52 +126,80 @@ constexpr exchange::Permission kOfAll = {.for_admins = true};
 // A tenant's key learns from the method that it is not an administrator's.
 constexpr exchange::Permission kForAdmins = {.for_admins = true};
 
+// `in_services` and `request_call`: the method of gRPC that waits for a call.
+template <typename Request, typename Response, auto in_services, auto request_call>
+Query Row(Method method, Query::Answer answer, exchange::Permission permission = {}) {
+  const auto wait = [](Services& services, const Query::Call& call, void* tag) {
+    ((services.*in_services).*request_call)(call.context, call.request, call.writer, call.queue,
+                                            call.queue, tag);
+  };
+  return {method,    Request::default_instance(), Response::default_instance(), wait, answer,
+          permission};
+}
+
+template <typename Request, typename Response, auto request_call>
+Query AccountsRow(Method method, Query::Answer answer, exchange::Permission permission) {
+  return Row<Request, Response, &Services::accounts, request_call>(method, answer, permission);
+}
+
 const Query& QueryAt(int index) {
   static const Query kQueries[kQueryCount] = {
-      {telemetry::Method::kCountTokens, v1::CountTokensRequest::default_instance(),
-       v1::CountTokensResponse::default_instance(), &AnswerCountTokens, kOfModels},
-      {telemetry::Method::kGetQuota, v1::GetQuotaRequest::default_instance(),
-       v1::GetQuotaResponse::default_instance(), &AnswerGetQuota},
-      {telemetry::Method::kListModels, v1::ListModelsRequest::default_instance(),
-       v1::ListModelsResponse::default_instance(), &AnswerListModels},
-      {telemetry::Method::kCreateEmbedding, v1::CreateEmbeddingRequest::default_instance(),
-       v1::CreateEmbeddingResponse::default_instance(), &AnswerCreateEmbedding, kOfModels},
-      {telemetry::Method::kGetBalance, v1::GetBalanceRequest::default_instance(),
-       v1::GetBalanceResponse::default_instance(), &AnswerGetBalance, kOfAccount},
-      {telemetry::Method::kTopUp, v1::TopUpRequest::default_instance(),
-       v1::TopUpResponse::default_instance(), &AnswerTopUp, kForAdmins},
-      {telemetry::Method::kAdjust, v1::AdjustRequest::default_instance(),
-       v1::AdjustResponse::default_instance(), &AnswerAdjust, kForAdmins},
-      {telemetry::Method::kListTransfers, v1::ListTransfersRequest::default_instance(),
-       v1::ListTransfersResponse::default_instance(), &AnswerListTransfers, kOfAccount},
-      {telemetry::Method::kListUsage, v1::ListUsageRequest::default_instance(),
-       v1::ListUsageResponse::default_instance(), &AnswerListUsage, kOfAccount},
-      {telemetry::Method::kListPrices, v1::ListPricesRequest::default_instance(),
-       v1::ListPricesResponse::default_instance(), &AnswerListPrices, kOfAll},
-      {telemetry::Method::kVerifyLedger, v1::VerifyLedgerRequest::default_instance(),
-       v1::VerifyLedgerResponse::default_instance(), &AnswerVerifyLedger, kForAdmins},
-      {telemetry::Method::kCreateTenant, v1::CreateTenantRequest::default_instance(),
-       v1::CreateTenantResponse::default_instance(), &AnswerCreateTenant, kForAdmins},
-      {telemetry::Method::kSuspendTenant, v1::SuspendTenantRequest::default_instance(),
-       v1::SuspendTenantResponse::default_instance(), &AnswerSuspendTenant, kForAdmins},
-      {telemetry::Method::kResumeTenant, v1::ResumeTenantRequest::default_instance(),
-       v1::ResumeTenantResponse::default_instance(), &AnswerResumeTenant, kForAdmins},
-      {telemetry::Method::kDeleteTenant, v1::DeleteTenantRequest::default_instance(),
-       v1::DeleteTenantResponse::default_instance(), &AnswerDeleteTenant, kForAdmins},
-      {telemetry::Method::kSetTier, v1::SetTierRequest::default_instance(),
-       v1::SetTierResponse::default_instance(), &AnswerSetTier, kForAdmins},
-      {telemetry::Method::kSetIdentities, v1::SetIdentitiesRequest::default_instance(),
-       v1::SetIdentitiesResponse::default_instance(), &AnswerSetIdentities, kForAdmins},
-      {telemetry::Method::kListTenants, v1::ListTenantsRequest::default_instance(),
-       v1::ListTenantsResponse::default_instance(), &AnswerListTenants, kForAdmins},
-      {telemetry::Method::kCreateKey, v1::CreateKeyRequest::default_instance(),
-       v1::CreateKeyResponse::default_instance(), &AnswerCreateKey, kForAdmins},
-      {telemetry::Method::kRotateKey, v1::RotateKeyRequest::default_instance(),
-       v1::RotateKeyResponse::default_instance(), &AnswerRotateKey, kForAdmins},
-      {telemetry::Method::kRevokeKey, v1::RevokeKeyRequest::default_instance(),
-       v1::RevokeKeyResponse::default_instance(), &AnswerRevokeKey, kForAdmins},
-      {telemetry::Method::kListKeys, v1::ListKeysRequest::default_instance(),
-       v1::ListKeysResponse::default_instance(), &AnswerListKeys, kForAdmins},
+      Row<v1::CountTokensRequest, v1::CountTokensResponse, &Services::completion,
+          &CompletionService::RequestCountTokens>(Method::kCountTokens, &AnswerCountTokens,
+                                                  kOfModels),
+      Row<v1::GetQuotaRequest, v1::GetQuotaResponse, &Services::completion,
+          &CompletionService::RequestGetQuota>(Method::kGetQuota, &AnswerGetQuota),
+      Row<v1::ListModelsRequest, v1::ListModelsResponse, &Services::models,
+          &ModelsService::RequestListModels>(Method::kListModels, &AnswerListModels),
+      Row<v1::CreateEmbeddingRequest, v1::CreateEmbeddingResponse, &Services::embedding,
+          &EmbeddingService::RequestCreateEmbedding>(Method::kCreateEmbedding,
+                                                     &AnswerCreateEmbedding, kOfModels),
+      AccountsRow<v1::GetBalanceRequest, v1::GetBalanceResponse,
+                  &AccountsService::RequestGetBalance>(Method::kGetBalance, &AnswerGetBalance,
+                                                       kOfAccount),
+      AccountsRow<v1::TopUpRequest, v1::TopUpResponse, &AccountsService::RequestTopUp>(
+          Method::kTopUp, &AnswerTopUp, kForAdmins),
+      AccountsRow<v1::AdjustRequest, v1::AdjustResponse, &AccountsService::RequestAdjust>(
+          Method::kAdjust, &AnswerAdjust, kForAdmins),
+      AccountsRow<v1::ListTransfersRequest, v1::ListTransfersResponse,
+                  &AccountsService::RequestListTransfers>(Method::kListTransfers,
+                                                          &AnswerListTransfers, kOfAccount),
+      AccountsRow<v1::ListUsageRequest, v1::ListUsageResponse, &AccountsService::RequestListUsage>(
+          Method::kListUsage, &AnswerListUsage, kOfAccount),
+      AccountsRow<v1::ListPricesRequest, v1::ListPricesResponse,
+                  &AccountsService::RequestListPrices>(Method::kListPrices, &AnswerListPrices,
+                                                       kOfAll),
+      AccountsRow<v1::VerifyLedgerRequest, v1::VerifyLedgerResponse,
+                  &AccountsService::RequestVerifyLedger>(Method::kVerifyLedger, &AnswerVerifyLedger,
+                                                         kForAdmins),
+      AccountsRow<v1::CreateTenantRequest, v1::CreateTenantResponse,
+                  &AccountsService::RequestCreateTenant>(Method::kCreateTenant, &AnswerCreateTenant,
+                                                         kForAdmins),
+      AccountsRow<v1::SuspendTenantRequest, v1::SuspendTenantResponse,
+                  &AccountsService::RequestSuspendTenant>(Method::kSuspendTenant,
+                                                          &AnswerSuspendTenant, kForAdmins),
+      AccountsRow<v1::ResumeTenantRequest, v1::ResumeTenantResponse,
+                  &AccountsService::RequestResumeTenant>(Method::kResumeTenant, &AnswerResumeTenant,
+                                                         kForAdmins),
+      AccountsRow<v1::DeleteTenantRequest, v1::DeleteTenantResponse,
+                  &AccountsService::RequestDeleteTenant>(Method::kDeleteTenant, &AnswerDeleteTenant,
+                                                         kForAdmins),
+      AccountsRow<v1::SetTierRequest, v1::SetTierResponse, &AccountsService::RequestSetTier>(
+          Method::kSetTier, &AnswerSetTier, kForAdmins),
+      AccountsRow<v1::SetIdentitiesRequest, v1::SetIdentitiesResponse,
+                  &AccountsService::RequestSetIdentities>(Method::kSetIdentities,
+                                                          &AnswerSetIdentities, kForAdmins),
+      AccountsRow<v1::ListTenantsRequest, v1::ListTenantsResponse,
+                  &AccountsService::RequestListTenants>(Method::kListTenants, &AnswerListTenants,
+                                                        kForAdmins),
+      AccountsRow<v1::CreateKeyRequest, v1::CreateKeyResponse, &AccountsService::RequestCreateKey>(
+          Method::kCreateKey, &AnswerCreateKey, kForAdmins),
+      AccountsRow<v1::RotateKeyRequest, v1::RotateKeyResponse, &AccountsService::RequestRotateKey>(
+          Method::kRotateKey, &AnswerRotateKey, kForAdmins),
+      AccountsRow<v1::RevokeKeyRequest, v1::RevokeKeyResponse, &AccountsService::RequestRevokeKey>(
+          Method::kRevokeKey, &AnswerRevokeKey, kForAdmins),
+      AccountsRow<v1::ListKeysRequest, v1::ListKeysResponse, &AccountsService::RequestListKeys>(
+          Method::kListKeys, &AnswerListKeys, kForAdmins),
   };
   return kQueries[index];
 }
@@ -178,76 +207,8 @@ const Query& QueryAt(int index) {
 }  // namespace
 
 QueryCall::QueryCall(const Listener& listener, int query) : listener_(listener), query_(query) {
-  Services& services = *listener.services;
-  grpc::ServerCompletionQueue* queue = listener.queue;
-  void* tag = accepted_tag_.ForOperation();
-  switch (QueryAt(query).method) {
-    case telemetry::Method::kCountTokens:
-      services.completion.RequestCountTokens(&context_, &request_, &writer_, queue, queue, tag);
-      break;
-    case telemetry::Method::kGetQuota:
-      services.completion.RequestGetQuota(&context_, &request_, &writer_, queue, queue, tag);
-      break;
-    case telemetry::Method::kListModels:
-      services.models.RequestListModels(&context_, &request_, &writer_, queue, queue, tag);
-      break;
-    case telemetry::Method::kGetBalance:
-      services.accounts.RequestGetBalance(&context_, &request_, &writer_, queue, queue, tag);
-      break;
-    case telemetry::Method::kTopUp:
-      services.accounts.RequestTopUp(&context_, &request_, &writer_, queue, queue, tag);
-      break;
-    case telemetry::Method::kAdjust:
-      services.accounts.RequestAdjust(&context_, &request_, &writer_, queue, queue, tag);
-      break;
-    case telemetry::Method::kListTransfers:
-      services.accounts.RequestListTransfers(&context_, &request_, &writer_, queue, queue, tag);
-      break;
-    case telemetry::Method::kListUsage:
-      services.accounts.RequestListUsage(&context_, &request_, &writer_, queue, queue, tag);
-      break;
-    case telemetry::Method::kListPrices:
-      services.accounts.RequestListPrices(&context_, &request_, &writer_, queue, queue, tag);
-      break;
-    case telemetry::Method::kVerifyLedger:
-      services.accounts.RequestVerifyLedger(&context_, &request_, &writer_, queue, queue, tag);
-      break;
-    case telemetry::Method::kCreateTenant:
-      services.accounts.RequestCreateTenant(&context_, &request_, &writer_, queue, queue, tag);
-      break;
-    case telemetry::Method::kSuspendTenant:
-      services.accounts.RequestSuspendTenant(&context_, &request_, &writer_, queue, queue, tag);
-      break;
-    case telemetry::Method::kResumeTenant:
-      services.accounts.RequestResumeTenant(&context_, &request_, &writer_, queue, queue, tag);
-      break;
-    case telemetry::Method::kDeleteTenant:
-      services.accounts.RequestDeleteTenant(&context_, &request_, &writer_, queue, queue, tag);
-      break;
-    case telemetry::Method::kSetTier:
-      services.accounts.RequestSetTier(&context_, &request_, &writer_, queue, queue, tag);
-      break;
-    case telemetry::Method::kSetIdentities:
-      services.accounts.RequestSetIdentities(&context_, &request_, &writer_, queue, queue, tag);
-      break;
-    case telemetry::Method::kListTenants:
-      services.accounts.RequestListTenants(&context_, &request_, &writer_, queue, queue, tag);
-      break;
-    case telemetry::Method::kCreateKey:
-      services.accounts.RequestCreateKey(&context_, &request_, &writer_, queue, queue, tag);
-      break;
-    case telemetry::Method::kRotateKey:
-      services.accounts.RequestRotateKey(&context_, &request_, &writer_, queue, queue, tag);
-      break;
-    case telemetry::Method::kRevokeKey:
-      services.accounts.RequestRevokeKey(&context_, &request_, &writer_, queue, queue, tag);
-      break;
-    case telemetry::Method::kListKeys:
-      services.accounts.RequestListKeys(&context_, &request_, &writer_, queue, queue, tag);
-      break;
-    default:
-      services.embedding.RequestCreateEmbedding(&context_, &request_, &writer_, queue, queue, tag);
-  }
+  QueryAt(query).wait(*listener.services, {&context_, &request_, &writer_, listener.queue},
+                      accepted_tag_.ForOperation());
 }
 
 void QueryCall::OnAccepted(bool ok) {
