@@ -16,9 +16,8 @@ tidy_source() {
 # which it is built, as most of the time goes into the headers of others. Our headers are checked
 # with the sources that include them (.clang-tidy).
 check_tidy() {
-  configure release build
   # The sources include generated headers.
-  ninja -C build -j "${JOBS:-$(compile_jobs)}" pingti_proto pingti_rich_errors >&2
+  build_preset release build pingti_proto pingti_rich_errors
   local sources
   sources=$(sed -nE "s#^  \"file\": \"($ROOT/(build/)?(server|client)/.*)\",?\$#\1#p" \
     build/compile_commands.json)

@@ -147,9 +147,7 @@ absl::Status Database::PrepareSqlite(bool read_only) {
   for (const char* pragma :
        {"PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "PRAGMA foreign_keys = ON",
         // Pages that change with every commit are copied into the file more seldom.
-        "PRAGMA wal_autocheckpoint = 4000",
-        // At most 64 MiB of pages in memory, for what many tenants' calls touch by turns.
-        "PRAGMA cache_size = -65536"}) {
+        "PRAGMA wal_autocheckpoint = 4000"}) {
     *session_ << pragma;
   }
   std::string found;
