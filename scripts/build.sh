@@ -27,9 +27,9 @@ configure() {
   fi
 }
 
-# build_preset PRESET FOLDER [TARGET...]: nothing with PINGTI_SKIP_BUILD, which who runs beside others
-# sets (.ci/run, tests that ctest runs): all is built then, and two Ninjas in one folder would
-# destroy each other's work.
+# build_preset PRESET FOLDER [TARGET...]: nothing with PINGTI_SKIP_BUILD, which is set for what runs
+# beside others (.ci/run, tests that ctest runs): all is built then, and two Ninjas in one folder
+# would destroy each other's work.
 build_preset() {
   local preset=$1 folder=$2
   shift 2
