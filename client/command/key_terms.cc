@@ -22,6 +22,8 @@ static_assert(v1::QuotaDimension_ARRAYSIZE == kDimensions.size());
 constexpr std::array<std::string_view, 3> kRights = {"", "complete", "read_account"};
 static_assert(v1::KeyRight_ARRAYSIZE == kRights.size());
 
+constexpr std::string_view kShadow = ":shadow";
+
 std::optional<std::int64_t> ParseNumber(std::string_view text) {
   std::int64_t number = 0;
   const char* const end = text.data() + text.size();
@@ -43,6 +45,10 @@ std::optional<v1::KeyLimit> ParseKeyLimit(std::string_view text) {
   }
   if (limit.dimension() == v1::QUOTA_DIMENSION_UNSPECIFIED) return std::nullopt;
   std::string_view number = text.substr(equals + 1);
+  if (number.ends_with(kShadow)) {
+    limit.set_shadow(true);
+    number.remove_suffix(kShadow.size());
+  }
   if (const std::size_t colon = number.find(':'); colon != std::string_view::npos) {
     const auto burst = ParseNumber(number.substr(colon + 1));
     if (!burst || *burst == 0) return std::nullopt;
@@ -100,7 +106,7 @@ std::string FormatKeyLimits(const v1::Key& key) {
     text += dimension < kDimensions.size() ? kDimensions[dimension] : "?";
     text += "=" + std::to_string(limit.limit());
     if (limit.burst() > 0) text += ":" + std::to_string(limit.burst());
-    if (limit.shadow()) text += " (shadow)";
+    if (limit.shadow()) text += kShadow;
   }
   return text;
 }

@@ -11,7 +11,8 @@
 
 namespace pingti::command {
 
-// `requests_per_minute=60`, or `requests_per_minute=60:10` with a burst of 10. Nothing: it is none.
+// `requests_per_minute=60`, or `requests_per_minute=60:10` with a burst of 10; `:shadow` behind
+// either: counted, not enforced. Nothing: it is none.
 std::optional<v1::KeyLimit> ParseKeyLimit(std::string_view text);
 
 // `complete` or `read_account`. Nothing: it is none.
@@ -25,8 +26,7 @@ std::optional<v1::KeyBudget> ParseKeyBudget(std::string_view text);
 // `50.00 CNY/day`; empty: it has none.
 std::string FormatKeyBudget(const v1::Key& key);
 
-// As ParseKeyLimit() reads them; several with a comma between. `(shadow)` behind one that is not
-// enforced.
+// As ParseKeyLimit() reads them; several with a comma between.
 std::string FormatKeyLimits(const v1::Key& key);
 
 }  // namespace pingti::command

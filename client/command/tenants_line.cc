@@ -43,8 +43,8 @@ void TenantsParser::AddIdentities(CLI::App& tenant) {
   CLI::Option* all = set->add_option("identity", line_.identities,
                                      "SPIFFE URI, DNS name or subject; those before are replaced");
   all->excludes(none);
-  set->callback([none, all] {
-    if (none->count() + all->count() == 0) throw CLI::RequiredError("identity or --none");
+  set->callback([this, all] {
+    if (!no_identities_ && all->count() == 0) throw CLI::RequiredError("identity or --none");
   });
 }
 
@@ -73,8 +73,9 @@ void TenantsParser::AddKeyTerms(CLI::App& create) {
       ->type_name("NAME");
   create
       .add_option("--limit", limits_,
-                  "Limit of its own: requests_per_minute=60, or with a burst =60:10; also "
-                  "tokens_per_minute, requests_per_day, tokens_per_day, calls_at_once; repeatable")
+                  "Limit of its own: requests_per_minute=60, with a burst =60:10, only counted "
+                  "=60:shadow; also tokens_per_minute, requests_per_day, tokens_per_day, "
+                  "calls_at_once; repeatable")
       ->allow_extra_args(false)
       ->type_name("NAME=N");
   create.add_option("--lifetime", time_, "It ends after this time: 90d, 12h; default: never")

@@ -74,8 +74,11 @@ class Ledger : public storage::Attachment {
   // Open holds, and when the oldest was opened.
   std::pair<int64_t, absl::Time> OpenHolds();
   int64_t CountBalancesBelow(int64_t nano);
-  // Checks all of it against itself (ledger_verify_sql.cc). Reads every row.
-  VerifyReply Verify();
+  // Checks all of it against itself (ledger_verify_sql.cc). Reads every row. Open holds of owners
+  // that were not seen since `dead_before` are findings, too.
+  VerifyReply Verify(absl::Time dead_before = absl::InfinitePast());
+  // Of that, what each account holds and has as bonus, which reads no history.
+  std::vector<Finding> VerifyBalances();
 
  private:
   struct Statements;

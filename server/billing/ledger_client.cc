@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <tuple>
 #include <utility>
+#include <vector>
 
 #include "server/base/fault_point.h"
 #include "server/base/log.h"
@@ -48,6 +49,15 @@ void SayChange(bool writable, const absl::Status& status) {
     base::Log(base::LogLevel::kWarning, "the ledger takes no writes: metered calls are refused",
               {{"cause", status.ToString()}});
   }
+}
+
+// Nobody may spend from an account that is not what its rows say.
+absl::Status CheckBalances(Ledger& ledger) {
+  const std::vector<Finding> findings = ledger.VerifyBalances();
+  if (findings.empty()) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      base::StrCat("it contradicts itself in ", findings.size(), " places, the first: tenant ",
+                   findings[0].tenant, ": ", findings[0].what, "; restore a backup"));
 }
 
 }  // namespace
@@ -183,17 +193,18 @@ LedgerClient::~LedgerClient() { Stop(); }
 absl::Status LedgerClient::Prepare(Database& database) {
   const Terms current = terms();
   const absl::Time now = options_.clock->Now();
-  absl::Status currency;
+  absl::Status usable;
   absl::Status status = database.Transact([&] {
     Ledger& ledger = Ledger::Of(database);
-    currency = ledger.CheckCurrency(options_.currency);
-    if (!currency.ok()) return;
+    usable = ledger.CheckCurrency(options_.currency);
+    if (usable.ok()) usable = CheckBalances(ledger);
+    if (!usable.ok()) return;
     ledger.SeeOwner(options_.owner, ledger.Now(now));
     for (const std::string& tenant : current.tenants) {
       ledger.OpenAccount(tenant, current.plan, now);
     }
   });
-  status.Update(currency);
+  status.Update(usable);
   return status;
 }
 

@@ -57,6 +57,7 @@ std::vector<std::string> AddTenants(std::vector<Tenant> stored, Config* config) 
       tenant.tier = std::string(kClosedTier);
       tenant.suspended = true;
     }
+    tenant.stored = true;
     config->tenants.push_back(std::move(tenant));
   }
   AddClosedTier(config);

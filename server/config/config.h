@@ -154,6 +154,7 @@ struct Tenant {
   std::vector<std::string> models;  // that it may use; empty: all
   // Of clients that prove who they are by TLS, and so need no key; nobody else's.
   std::vector<std::string> identities;
+  bool stored = false;  // it comes from the database (add_tenants.h)
 };
 
 // One entry of `admin_keys:` that is on. It manages the accounts of all tenants and completes no

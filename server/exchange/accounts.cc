@@ -19,6 +19,10 @@ using Error = std::optional<model::CallError>;
 // Of the name of a model or a key that is looked for.
 constexpr size_t kNameBytesMax = 128;
 
+// A process that was not heard of for `billing.dead_after` is dead, and its calls are ended soon;
+// where they still hold after so many times that, somebody has to look.
+constexpr int kTimesDead = 2;
+
 enum class Empty { kAllTenants, kWrong };
 
 // Whose account is asked for, into `tenant`; `empty`: what that means to an administrator.
@@ -230,12 +234,15 @@ base::Task<OrError<std::vector<billing::UsageRow>>> ListUsage(Worker& worker, co
   co_return std::move(*found);
 }
 
-base::Task<OrError<billing::VerifyReply>> VerifyLedger(Worker& worker, tenancy::KeyOwner who) {
+base::Task<OrError<billing::VerifyReply>> VerifyLedger(Worker& worker, const View& view,
+                                                       tenancy::KeyOwner who) {
   if (auto error = CheckAdmin(who)) co_return *std::move(error);
   if (auto error = CheckLedger(worker)) co_return *std::move(error);
   auto reply = std::make_shared<billing::VerifyReply>();
+  const absl::Duration abandoned_after = kTimesDead * view.config().billing.dead_after;
+  const absl::Time now = worker.clock().Now();
   billing::LedgerClient::LedgerWork work = [=](billing::Ledger& ledger) {
-    *reply = ledger.Verify();
+    *reply = ledger.Verify(ledger.Now(now) - abandoned_after);
   };
   base::Task<Error> ask = AskLedger(worker, Access::kRead, "", std::move(work));
   Error failed = co_await std::move(ask);

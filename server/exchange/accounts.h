@@ -51,6 +51,8 @@ base::Task<OrError<std::vector<billing::UsageRow>>> ListUsage(Worker& worker, co
                                                               tenancy::KeyOwner who,
                                                               billing::UsageFilter filter);
 
-base::Task<OrError<billing::VerifyReply>> VerifyLedger(Worker& worker, tenancy::KeyOwner who);
+// Reads every row.
+base::Task<OrError<billing::VerifyReply>> VerifyLedger(Worker& worker, const View& view,
+                                                       tenancy::KeyOwner who);
 
 }  // namespace pingti::exchange

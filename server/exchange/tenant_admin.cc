@@ -33,7 +33,19 @@ Error CheckAccess(Worker& worker, const tenancy::KeyOwner& who) {
 bool IsConfigured(const View& view, const std::string& tenant) {
   const auto& tenants = view.config().tenants;
   return std::any_of(tenants.begin(), tenants.end(),
-                     [&](const config::Tenant& t) { return t.name == tenant; });
+                     [&](const config::Tenant& t) { return t.name == tenant && !t.stored; });
+}
+
+// The first of the identities that the configuration gives a tenant; null: none.
+const std::string* FindConfigured(const View& view, const std::vector<std::string>& identities) {
+  for (const config::Tenant& tenant : view.config().tenants) {
+    if (tenant.stored) continue;
+    for (const std::string& identity : identities) {
+      const auto& own = tenant.identities;
+      if (std::find(own.begin(), own.end(), identity) != own.end()) return &identity;
+    }
+  }
+  return nullptr;
 }
 
 // Those of the database are at hand, too, so that a name that is not there may be a slip.
@@ -150,37 +162,7 @@ struct ChangeReply {
   std::optional<tenancy::StoredTenant> tenant{};
 };
 
-// An identity, and the other tenant that has it as far as this server knows.
-using OwnedIdentity = std::pair<std::string, std::string>;
-
-std::vector<OwnedIdentity> OwnedByOthers(const View& view, const TenantChange& change) {
-  std::vector<OwnedIdentity> owned;
-  if (change.identities.empty()) return owned;
-  for (const config::Tenant& tenant : view.config().tenants) {
-    if (tenant.name == change.tenant) continue;
-    for (const std::string& identity : tenant.identities) {
-      const auto& wanted = change.identities;
-      if (std::find(wanted.begin(), wanted.end(), identity) == wanted.end()) continue;
-      owned.emplace_back(identity, tenant.name);
-    }
-  }
-  return owned;
-}
-
-void SetIdentities(TenantStore& store, const TenantChange& change,
-                   const std::vector<OwnedIdentity>& owned, absl::Time now, ChangeReply* reply) {
-  for (const auto& [identity, tenant] : owned) {
-    // Of tenants of the database it is the database that knows.
-    if (store.Find(tenant, now)) continue;
-    reply->verdict = StoreVerdict::kIdentityTaken;
-    reply->identity = identity;
-    return;
-  }
-  reply->verdict = store.SetIdentities(change.tenant, change.identities, &reply->identity);
-}
-
-ChangeReply DoChange(billing::Ledger& ledger, const TenantChange& change,
-                     const std::vector<OwnedIdentity>& owned, const billing::Plan& plan,
+ChangeReply DoChange(billing::Ledger& ledger, const TenantChange& change, const billing::Plan& plan,
                      absl::Time now) {
   TenantStore store(ledger.database());
   ChangeReply reply;
@@ -198,7 +180,7 @@ ChangeReply DoChange(billing::Ledger& ledger, const TenantChange& change,
       reply.verdict = store.SetTier(change.tenant, change.tier);
       break;
     case TenantVerb::kSetIdentities:
-      SetIdentities(store, change, owned, now, &reply);
+      reply.verdict = store.SetIdentities(change.tenant, change.identities, &reply.identity);
       break;
     case TenantVerb::kDelete: {
       const DeleteReply deleted = DeleteTenant(ledger, change.tenant, now);
@@ -302,14 +284,15 @@ base::Task<OrError<tenancy::StoredTenant>> ChangeTenant(Worker& worker, const Vi
   auto reply = std::make_shared<ChangeReply>();
   if (change.verb == TenantVerb::kCreate && IsConfigured(view, change.tenant)) {
     reply->verdict = StoreVerdict::kNameTaken;
+  } else if (const std::string* taken = FindConfigured(view, change.identities)) {
+    reply->verdict = StoreVerdict::kIdentityTaken;
+    reply->identity = *taken;
   } else {
     const billing::Plan plan = worker.accounts()->plan();
     const absl::Time now = worker.clock().Now();
     base::Task<Error> ask =
         AskLedger(worker, Access::kWrite, OrderOf(change.tenant),
-                  [=, owned = OwnedByOthers(view, change)](billing::Ledger& ledger) {
-                    *reply = DoChange(ledger, change, owned, plan, now);
-                  });
+                  [=](billing::Ledger& ledger) { *reply = DoChange(ledger, change, plan, now); });
     Error failed = co_await std::move(ask);
     if (failed) co_return *std::move(failed);
   }

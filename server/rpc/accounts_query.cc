@@ -225,7 +225,7 @@ base::Task<QueryError> AnswerListUsage(QueryContext context) {
 }
 
 base::Task<QueryError> AnswerVerifyLedger(QueryContext context) {
-  auto task = exchange::VerifyLedger(context.worker, context.owner);
+  auto task = exchange::VerifyLedger(context.worker, context.view, context.owner);
   auto done = co_await std::move(task);
   if (auto* error = std::get_if<model::CallError>(&done)) co_return std::move(*error);
   const auto& reply = std::get<billing::VerifyReply>(done);

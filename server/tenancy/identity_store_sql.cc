@@ -33,7 +33,7 @@ IdentitiesByTenant Collect(soci::statement& find, const IdentityRow& row) {
 StoreVerdict TenantStore::SetIdentities(const std::string& name,
                                         std::vector<std::string> identities, std::string* taken) {
   if (!Lock(name)) return StoreVerdict::kUnknownTenant;
-  // In one order, so that two transactions do not wait for each other in a circle.
+  // In one order, so that two changes do not wait for each other in a circle.
   std::sort(identities.begin(), identities.end());
   soci::session& sql = database_.session();
   const std::vector<std::string> before = std::move(ReadIdentities(sql, name, name)[name]);

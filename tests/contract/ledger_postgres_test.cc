@@ -7,6 +7,7 @@
 
 #include "tests/contract/ledger_contract.h"
 #include "tests/contract/ledger_usage_contract.h"
+#include "tests/contract/ledger_verify_contract.h"
 #include "tests/contract/postgres_harness.h"
 #include "tests/postgres/postgres_server.h"
 
@@ -15,6 +16,7 @@ namespace {
 
 INSTANTIATE_TEST_SUITE_P(Postgres, LedgerContract, ::testing::Values(&MakePostgresHarness));
 INSTANTIATE_TEST_SUITE_P(Postgres, UsageByLabel, ::testing::Values(&MakePostgresHarness));
+INSTANTIATE_TEST_SUITE_P(Postgres, LedgerVerifyContract, ::testing::Values(&MakePostgresHarness));
 
 TEST(PostgresLedgerTest, ReplicasThatStartAtOnceMakeOneSchema) {
   PostgresHarness harness;

@@ -1,11 +1,15 @@
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <soci/soci.h>
 
 #include <filesystem>
 #include <fstream>
 #include <string>
 
+#include "server/billing/ledger_client.h"
 #include "tests/contract/ledger_contract.h"
 #include "tests/contract/ledger_usage_contract.h"
+#include "tests/contract/ledger_verify_contract.h"
 #include "tests/contract/sqlite_harness.h"
 
 namespace pingti::billing {
@@ -13,6 +17,7 @@ namespace {
 
 INSTANTIATE_TEST_SUITE_P(Sqlite, LedgerContract, ::testing::Values(&MakeSqliteHarness));
 INSTANTIATE_TEST_SUITE_P(Sqlite, UsageByLabel, ::testing::Values(&MakeSqliteHarness));
+INSTANTIATE_TEST_SUITE_P(Sqlite, LedgerVerifyContract, ::testing::Values(&MakeSqliteHarness));
 
 TEST(SqliteLedgerTest, ASecondProcessIsRefused) {
   SqliteHarness harness;
@@ -38,6 +43,33 @@ TEST(SqliteLedgerTest, WhatIsNoDatabaseIsRefusedAndLeftAlone) {
   std::string kept;
   std::getline(std::ifstream(harness.path()), kept);
   EXPECT_EQ(kept, text);
+}
+
+TEST(SqliteLedgerTest, OneThatContradictsItselfIsNotUsed) {
+  SqliteHarness harness;
+  telemetry::LedgerStats stats;
+  const auto start = [&] {
+    LedgerClient::Options options;
+    options.database = harness.options();
+    options.owner = "me";
+    options.stats = &stats;
+    return LedgerClient::Start(options, {.tenants = {"acme"}});
+  };
+  EXPECT_TRUE(start().ok());
+  {
+    const auto database = storage::Database::Open(harness.options());
+    ASSERT_TRUE(database.ok()) << database.status();
+    const absl::Status changed = (*database)->Transact([&] {
+      (*database)->session() << "UPDATE accounts SET cash = 5";
+      (*database)->session() << "UPDATE accounts SET held = 1";
+    });
+    ASSERT_TRUE(changed.ok()) << changed;
+  }
+  const absl::Status refused = start().status();
+  EXPECT_TRUE(absl::IsFailedPrecondition(refused)) << refused;
+  EXPECT_THAT(std::string(refused.message()),
+              ::testing::HasSubstr("tenant acme: held is not the sum of the open holds: 1 kept, 0 "
+                                   "open; restore a backup"));
 }
 
 }  // namespace

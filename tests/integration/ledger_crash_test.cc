@@ -92,7 +92,7 @@ void LedgerCrashTest::CallUntilGone(const client::Client& client, int life, int 
 }
 
 void LedgerCrashTest::Live(const std::string& fault, int life) {
-  const auto server = world_.Start(fault);
+  const auto server = world_.Start({{"PINGTI_FAULT_POINT", fault}});
   std::vector<std::thread> callers;
   for (int caller = 0; caller < kCallers; ++caller) {
     callers.emplace_back([&, caller] { CallUntilGone(world_.Client(*server), life, caller); });

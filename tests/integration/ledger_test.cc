@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "server/base/money.h"
+#include "tests/fakes/sick_disk.h"
 #include "tests/integration/ledger_world.h"
 
 namespace pingti::integration {
@@ -195,6 +196,70 @@ TEST(SqliteLedgerTest, ASecondServerInTheSameFolderDoesNotStart) {
   EXPECT_NE(second.Errors().find("is in use by another process"), std::string::npos)
       << second.Errors();
   server->StopCleanly();
+}
+
+Process::Environment With(const fakes::SickDisk& disk) {
+  return {{fakes::SickDisk::kVariable, disk.path()}, {"LD_PRELOAD", PINGTI_SICK_DISK}};
+}
+
+TEST(SqliteLedgerTest, OnADiskThatTakesNoWritesNothingIsBegunAndWhatRunsIsChargedAfterwards) {
+  for (const std::string word : {"full", "read-only"}) {
+    SCOPED_TRACE(word);
+    LedgerWorld world(storage::Engine::kSqlite);
+    world.provider().SetDefaults(
+        R"({"canned":1,"chunks":40,"chunk_bytes":40,"chunk_interval_ms":20})");
+    fakes::SickDisk disk;
+    const auto server = world.Start(With(disk));
+    client::CompletionStream stream = world.Client(*server).Stream(Ask("Hello", "runs"));
+    ASSERT_TRUE(stream.Next().has_value());
+    ASSERT_TRUE(stream.Next().has_value());  // content: its hold is durable
+    disk.Be(word);
+    EXPECT_TRUE(Eventually([&] {
+      const auto refused = world.Client(*server).Generate(Ask());
+      return !refused.ok() && refused.error().reason == "LEDGER_UNAVAILABLE";
+    }));
+    while (stream.Next()) {
+    }
+    EXPECT_TRUE(stream.Finish().ok()) << stream.Finish().message;
+    EXPECT_TRUE(Eventually([&] { return server->Scrape().Sum("pingti_ledger_outbox") >= 1; }));
+    disk.Recover();
+    EXPECT_TRUE(
+        Eventually([&] { return world.Client(*server).Generate(Ask("Hello", "after")).ok(); }));
+    WaitForNoHolds(*server);
+    server->StopCleanly();
+    const auto charges = world.Charges();
+    EXPECT_TRUE(charges.contains("runs"));
+    EXPECT_TRUE(charges.contains("after"));
+    world.ExpectSound();
+  }
+}
+
+TEST(SqliteLedgerTest, ADiskThatIsStuckIsWaitedForAndNobodyGetsAnythingBefore) {
+  LedgerWorld world(storage::Engine::kSqlite);
+  fakes::SickDisk disk;
+  const auto server = world.Start(With(disk));
+  disk.Be("held");
+  constexpr int kCalls = 8;
+  std::atomic<int> answered{0};
+  std::vector<std::thread> callers;
+  for (int i = 0; i < kCalls; ++i) {
+    callers.emplace_back([&, i] {
+      const auto answer = world.Client(*server).Generate(Ask("Hello", std::to_string(i)));
+      EXPECT_TRUE(answer.ok()) << answer.error().message;
+      ++answered;
+    });
+  }
+  // The provider has answered; no hold is durable.
+  EXPECT_TRUE(Eventually([&] {
+    return world.provider().Requests().size() == kCalls && world.provider().Stat("in_flight") == 0;
+  }));
+  EXPECT_FALSE(Eventually([&] { return answered > 0; }, Scaled(Millis(300))));
+  disk.Recover();
+  for (std::thread& caller : callers) caller.join();
+  WaitForNoHolds(*server);
+  server->StopCleanly();
+  EXPECT_EQ(world.Charges().size(), static_cast<size_t>(kCalls));
+  world.ExpectSound();
 }
 
 TEST(PostgresLedgerTest, WithoutTheDatabaseNothingIsBegunAndWhatRunsIsChargedAfterwards) {

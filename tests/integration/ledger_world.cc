@@ -38,7 +38,7 @@ LedgerWorld::LedgerWorld(storage::Engine engine, const std::string& plan)
   }
 }
 
-std::unique_ptr<Server> LedgerWorld::Start(const std::string& fault) const {
+std::unique_ptr<Server> LedgerWorld::Start(const Process::Environment& environment) const {
   std::string config = kConfig;
   Fill(&config, "$PLAN$", plan_);
   Fill(&config, "$WHERE$",
@@ -46,8 +46,6 @@ std::unique_ptr<Server> LedgerWorld::Start(const std::string& fault) const {
                  : "data_dir: \"" + folder_.path() + "\"");
   Fill(&config, "$URL$", provider_.base_url());
   Fill(&config, "$RECORD$", key_.record);
-  Process::Environment environment;
-  if (!fault.empty()) environment["PINGTI_FAULT_POINT"] = fault;
   return std::make_unique<Server>(config, environment);
 }
 

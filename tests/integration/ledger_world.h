@@ -26,8 +26,8 @@ class LedgerWorld {
   // `plan` is `billing.plan`.
   explicit LedgerWorld(storage::Engine engine, const std::string& plan = "{newcomer_bonus: 1000}");
 
-  // Starts a server; `fault` as in PINGTI_FAULT_POINT, or empty.
-  std::unique_ptr<Server> Start(const std::string& fault = "") const;
+  // Starts a server; `environment` beside that of the test.
+  std::unique_ptr<Server> Start(const Process::Environment& environment = {}) const;
   client::Client Client(const Server& server) const { return server.Client(key_.key); }
   const std::string& key() const { return key_.key; }
   FragileProvider& provider() { return provider_; }

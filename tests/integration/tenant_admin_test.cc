@@ -263,8 +263,13 @@ TEST_F(TenantAdminTest, AnIdentityIsOneTenants) {
   EXPECT_THAT(twice.error().message, HasSubstr("identities[1]: is there twice"));
   request.set_identities(1, "a\nb");
   EXPECT_EQ(Told(Admin().SetIdentities(request)), "FIELD_INVALID");
-  for (int i = 0; i < 16; ++i) request.add_identities("n" + std::to_string(i));
-  EXPECT_EQ(Told(Admin().SetIdentities(request)), "FIELD_INVALID");
+  request.set_identities(1, "b.acme");
+  for (int i = 2; i < 16; ++i) request.add_identities("n" + std::to_string(i));
+  EXPECT_EQ(Told(Admin().SetIdentities(request)), "");
+  request.add_identities("n16");
+  const auto many = Admin().SetIdentities(request);
+  ASSERT_FALSE(many.ok());
+  EXPECT_THAT(many.error().message, HasSubstr("has 17 identities; at most 16"));
   EXPECT_EQ(Told(server_.Client(key_.key).SetIdentities(request)), "NOT_ADMIN");
 }
 

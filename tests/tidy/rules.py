@@ -72,8 +72,10 @@ CONFINED = (
         re.compile(r"^hiredis/"), ("server/quota", "tests/redis", "tests/fuzz"), _NO_FILE,
         "hiredis is known only in server/quota/: use its QuotaStore"),
     Confined(
-        re.compile(r"^(?:soci/|soci\.h|sqlite3\.h|libpq-fe\.h|postgresql/)"), ("server/storage",),
-        re.compile(r"^server/.*_sql\.(?:cc|h)$"),
+        re.compile(r"^(?:soci/|soci\.h|sqlite3\.h|libpq-fe\.h|postgresql/)"),
+        ("server/storage",),
+        re.compile(r"^server/.*_sql\.(?:cc|h)$"
+                   r"|^tests/contract/ledger_(?:verify_contract\.h|sqlite_test\.cc)$"),
         "SQL is known only in server/storage/ and in *_sql.cc and *_sql.h: put the statement "
         "into such a file"),
 )

@@ -7,18 +7,19 @@ namespace {
 
 TEST(KeyTermsTest, LimitsAreReadAsTheyAreShown) {
   v1::Key key;
-  for (const char* text : {"requests_per_minute=60", "tokens_per_minute=1000:50",
-                           "requests_per_day=0", "tokens_per_day=9", "calls_at_once=2"}) {
+  for (const char* text :
+       {"requests_per_minute=60", "tokens_per_minute=1000:50", "requests_per_day=0",
+        "tokens_per_day=9:3:shadow", "calls_at_once=2:shadow"}) {
     const auto limit = ParseKeyLimit(text);
     ASSERT_TRUE(limit.has_value()) << text;
     *key.add_limits() = *limit;
   }
   EXPECT_EQ(FormatKeyLimits(key),
             "requests_per_minute=60, tokens_per_minute=1000:50, requests_per_day=0, "
-            "tokens_per_day=9, calls_at_once=2");
-  key.mutable_limits(4)->set_shadow(true);
-  key.mutable_limits()->DeleteSubrange(0, 4);
-  EXPECT_EQ(FormatKeyLimits(key), "calls_at_once=2 (shadow)");
+            "tokens_per_day=9:3:shadow, calls_at_once=2:shadow");
+  EXPECT_FALSE(key.limits(2).shadow());
+  EXPECT_TRUE(key.limits(3).shadow());
+  EXPECT_EQ(key.limits(3).burst(), 3);
 }
 
 TEST(KeyTermsTest, RightsAreReadAsTheyAreShown) {
@@ -48,6 +49,7 @@ TEST(KeyTermsTest, WhatIsNoLimitIsRefused) {
   for (const char* text :
        {"", "=", "requests_per_minute", "requests_per_minute=", "requests_per_minute=-1",
         "requests_per_minute=1.5", "requests_per_minute=60:", "requests_per_minute=60:0",
+        "requests_per_minute=60:shadow:5", "requests_per_minute=:shadow",
         "requests_per_minute=60:x", "requests_per_hour=60", "requests_per_minute=6 0",
         "requests_per_minute=99999999999999999999"}) {
     EXPECT_FALSE(ParseKeyLimit(text).has_value()) << text;
