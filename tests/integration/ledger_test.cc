@@ -4,6 +4,7 @@
 #include <signal.h>
 
 #include <atomic>
+#include <functional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -202,35 +203,41 @@ Process::Environment With(const fakes::SickDisk& disk) {
   return {{fakes::SickDisk::kVariable, disk.path()}, {"LD_PRELOAD", PINGTI_SICK_DISK}};
 }
 
+// While the ledger takes no writes nothing is begun; what runs goes on and is charged afterwards.
+void ExpectOutageIsSurvived(LedgerWorld& world, const Process::Environment& environment,
+                            const std::function<void()>& begin, const std::function<void()>& end) {
+  world.provider().SetDefaults(
+      R"({"canned":1,"chunks":40,"chunk_bytes":40,"chunk_interval_ms":20})");
+  const auto server = world.Start(environment);
+  client::CompletionStream stream = world.Client(*server).Stream(Ask("Hello", "runs"));
+  ASSERT_TRUE(stream.Next().has_value());
+  ASSERT_TRUE(stream.Next().has_value());  // content: its hold is durable
+  begin();
+  EXPECT_TRUE(Eventually([&] {
+    const auto refused = world.Client(*server).Generate(Ask());
+    return !refused.ok() && refused.error().reason == "LEDGER_UNAVAILABLE";
+  }));
+  while (stream.Next()) {
+  }
+  EXPECT_TRUE(stream.Finish().ok()) << stream.Finish().message;
+  EXPECT_TRUE(Eventually([&] { return server->Scrape().Sum("pingti_ledger_outbox") >= 1; }));
+  end();
+  EXPECT_TRUE(
+      Eventually([&] { return world.Client(*server).Generate(Ask("Hello", "after")).ok(); }));
+  WaitForNoHolds(*server);
+  server->StopCleanly();
+  const auto charges = world.Charges();
+  EXPECT_TRUE(charges.contains("runs"));
+  EXPECT_TRUE(charges.contains("after"));
+  world.ExpectSound();
+}
+
 TEST(SqliteLedgerTest, OnADiskThatTakesNoWritesNothingIsBegunAndWhatRunsIsChargedAfterwards) {
   for (const std::string word : {"full", "read-only"}) {
     SCOPED_TRACE(word);
     LedgerWorld world(storage::Engine::kSqlite);
-    world.provider().SetDefaults(
-        R"({"canned":1,"chunks":40,"chunk_bytes":40,"chunk_interval_ms":20})");
     fakes::SickDisk disk;
-    const auto server = world.Start(With(disk));
-    client::CompletionStream stream = world.Client(*server).Stream(Ask("Hello", "runs"));
-    ASSERT_TRUE(stream.Next().has_value());
-    ASSERT_TRUE(stream.Next().has_value());  // content: its hold is durable
-    disk.Be(word);
-    EXPECT_TRUE(Eventually([&] {
-      const auto refused = world.Client(*server).Generate(Ask());
-      return !refused.ok() && refused.error().reason == "LEDGER_UNAVAILABLE";
-    }));
-    while (stream.Next()) {
-    }
-    EXPECT_TRUE(stream.Finish().ok()) << stream.Finish().message;
-    EXPECT_TRUE(Eventually([&] { return server->Scrape().Sum("pingti_ledger_outbox") >= 1; }));
-    disk.Recover();
-    EXPECT_TRUE(
-        Eventually([&] { return world.Client(*server).Generate(Ask("Hello", "after")).ok(); }));
-    WaitForNoHolds(*server);
-    server->StopCleanly();
-    const auto charges = world.Charges();
-    EXPECT_TRUE(charges.contains("runs"));
-    EXPECT_TRUE(charges.contains("after"));
-    world.ExpectSound();
+    ExpectOutageIsSurvived(world, With(disk), [&] { disk.Be(word); }, [&] { disk.Recover(); });
   }
 }
 
@@ -264,30 +271,8 @@ TEST(SqliteLedgerTest, ADiskThatIsStuckIsWaitedForAndNobodyGetsAnythingBefore) {
 
 TEST(PostgresLedgerTest, WithoutTheDatabaseNothingIsBegunAndWhatRunsIsChargedAfterwards) {
   LedgerWorld world(storage::Engine::kPostgres);
-  world.provider().SetDefaults(
-      R"({"canned":1,"chunks":40,"chunk_bytes":40,"chunk_interval_ms":20})");
-  const auto server = world.Start();
-  client::CompletionStream stream = world.Client(*server).Stream(Ask("Hello", "runs"));
-  ASSERT_TRUE(stream.Next().has_value());
-  ASSERT_TRUE(stream.Next().has_value());  // content: its hold is durable
-  world.postgres()->Kill();
-  EXPECT_TRUE(Eventually([&] {
-    const auto refused = world.Client(*server).Generate(Ask());
-    return !refused.ok() && refused.error().reason == "LEDGER_UNAVAILABLE";
-  }));
-  while (stream.Next()) {
-  }
-  EXPECT_TRUE(stream.Finish().ok()) << stream.Finish().message;
-  EXPECT_TRUE(Eventually([&] { return server->Scrape().Sum("pingti_ledger_outbox") >= 1; }));
-  world.postgres()->Start();
-  EXPECT_TRUE(
-      Eventually([&] { return world.Client(*server).Generate(Ask("Hello", "after")).ok(); }));
-  WaitForNoHolds(*server);
-  server->StopCleanly();
-  const auto charges = world.Charges();
-  EXPECT_TRUE(charges.contains("runs"));
-  EXPECT_TRUE(charges.contains("after"));
-  world.ExpectSound();
+  ExpectOutageIsSurvived(
+      world, {}, [&] { world.postgres()->Kill(); }, [&] { world.postgres()->Start(); });
 }
 
 TEST(PostgresLedgerTest, ReplicasNeverSpendMoreThanThereIs) {
