@@ -316,10 +316,11 @@ TEST_F(ChaosTest, EveryCallKeepsItsPromisesAndNothingIsLeftOver) {
               attempts, static_cast<long long>((rss_during - rss) / kMiB),
               static_cast<long long>((server().process().RssBytes() - rss) / kMiB));
   for (const auto& [code, count] : codes) std::printf("  %5d %s\n", count, code.c_str());
-  // A run in which nothing goes well, or nothing wrong, shows nothing. How many go well depends on
-  // the seed: while all three are out, refusals take no time and are most of the calls.
+  // A run in which nothing goes well, or nothing wrong, shows nothing. How many do, and in how many
+  // ways, depends on the seed: while all three are out, refusals take no time and are most of the
+  // calls.
   EXPECT_GT(codes["OK"], kServedMin);
-  EXPECT_GT(codes.size(), 4u);
+  EXPECT_GT(attempts, static_cast<size_t>(codes["OK"])) << "no attempt failed";
   server().StopCleanly();
 }
 
