@@ -72,6 +72,7 @@ class KnownLedger {
     end.request_id = request.request_id;
     end.token = request.token;
     end.held = request.nano;
+    end.opened_at = request.at;
     end.post = true;
     end.cost = 4'000'000;
     end.price = "yi-large@2024-06-01";

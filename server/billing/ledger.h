@@ -3,14 +3,14 @@
 //
 // A balance is tested and taken under the lock of its row, which a transaction takes once and
 // writes once, however many calls of the tenant it has; the row's constraints refuse what must
-// never be true. Each change can be run again after a commit that may or may not have happened: it
-// finds what it has written and answers the same.
+// never be true. What is held is the sum of the open holds, and has no place of its own. Each
+// change can be run again after a commit that may or may not have happened: it finds what it has
+// written and answers the same.
 //
 // Statements are prepared once for each connection. Members throw soci::soci_error. Thread-safety:
 // as its Database.
 #pragma once
 
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -18,6 +18,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/container/node_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "server/billing/ledger_types.h"
@@ -77,31 +78,36 @@ class Ledger : public storage::Attachment {
   // Checks all of it against itself (ledger_verify_sql.cc). Reads every row. Open holds of owners
   // that were not seen since `dead_before` are findings, too.
   VerifyReply Verify(absl::Time dead_before = absl::InfinitePast());
-  // Of that, what each account holds and has as bonus, which reads no history.
+  // Of that, what each account has as bonus, which reads no history.
   std::vector<Finding> VerifyBalances();
 
  private:
   struct Statements;
   struct BudgetStatements;
   struct Row;
-  // What the transaction has read of an account, with its row locked, and not yet written.
+  // What was read of an account, with its row locked, and what of it is not yet written.
   struct Account {
     Balance balance;
-    bool changed = false;
-    // The oldest grant with something left.
-    int64_t grant = 0;  // 0: not looked up
-    int64_t grant_left = 0;
-    bool grant_changed = false;
+    // The tenant's last row of each, 0 for none, and the latest time until then: of the writing of
+    // transfers, of the begin of calls.
+    int64_t last_transfer = 0, latest_transfer = 0;
+    int64_t last_call = 0, latest_call = 0;
+    bool changed = false;  // but for what is held
   };
+  using Accounts = absl::node_hash_map<std::string, Account>;
 
-  void BeginTransaction() override { accounts_.clear(); }
+  // SQLite is this process's alone: what was read of it stays true, as long as it is not too much.
+  void BeginTransaction() override;
   void BeforeCommit() override;
+  void Committed() override { undone_ = false; }
 
   // Null: there is none. Valid until the transaction ends.
   Account* Touch(const std::string& tenant);
-  void Flush(const std::string& tenant, Account* account);
-  void FlushGrant(Account* account);
+  void MarkChanged(const std::string& tenant, Account* account);
+  // Of the call with this id, also one that has ended: fills statements_->found_*.
+  bool FindCall(const std::string& tenant, const std::string& request_id);
   HoldReply Repeated(const HoldRequest& request, Account* account);
+  void SetInputs(const HoldRequest& request);
 
   // Budgets of keys (ledger_budgets_sql.cc); each does nothing where the key has none.
   struct BudgetTake {
@@ -117,21 +123,27 @@ class Ledger : public storage::Attachment {
   BudgetStatements& BudgetOf(const std::string& tenant, const std::string& key_id,
                              const std::string& period);
 
-  // Nothing: it is not open, or not this one's, or `held` is not what is held for it.
-  std::optional<EndReply> EndOpen(const CallEnd& end, int64_t held, bool recovered,
-                                  Account* account);
-  // Takes `nano` from bonus, oldest grants first, then from cash, to revenue.
+  // Nothing: it is not open, or not this one's, or `held` is not what is held for it, or it was
+  // not opened at that time.
+  std::optional<EndReply> EndOpen(const CallEnd& end, int64_t held, int64_t opened_at,
+                                  bool recovered, Account* account);
+  // Takes `nano` from bonus, then from cash, to revenue.
   void Charge(const CallEnd& end, int64_t nano, Account* account);
   void Grant(const std::string& tenant, int64_t nano, const std::string& kind,
              const std::string& reference, const std::string& actor, const Plan& plan,
              absl::Time at, Account* account);
+  // Takes from the grants, the oldest first, what was spent of the bonus since the last time.
+  void SettleGrants(const std::string& tenant, const Account& account);
   bool HasTopUp(const std::string& tenant);
-  void Write(const Row& row);
+  // Behind the last transfer of its tenant.
+  void Write(const Row& row, Account* account);
 
   storage::Database& database_;
   std::unique_ptr<Statements> statements_;
   std::unique_ptr<BudgetStatements> budgets_;  // null: no call had one
-  std::map<std::string, Account> accounts_;    // of the transaction; in the order of their writing
+  Accounts accounts_;                          // pointers to its entries stay valid
+  std::vector<std::string> changed_;           // of these, what the transaction has to write
+  bool undone_ = true;                         // the last transaction, or it may have been
 };
 
 }  // namespace pingti::billing

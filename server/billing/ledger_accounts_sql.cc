@@ -44,10 +44,10 @@ absl::Status Ledger::CheckCurrency(std::string_view code) {
 
 bool Ledger::OpenAccount(const std::string& tenant, const Plan& plan, absl::Time now) {
   const int64_t at = Micros(now);
-  soci::statement insert = (database_.session().prepare
-                                << "INSERT INTO accounts (tenant, cash, bonus, held, created_at) "
-                                   "VALUES (:tenant, 0, 0, 0, :at) ON CONFLICT DO NOTHING",
-                            use(tenant, "tenant"), use(at, "at"));
+  soci::statement insert =
+      (database_.session().prepare << "INSERT INTO accounts (tenant, cash, bonus, created_at) "
+                                      "VALUES (:tenant, 0, 0, :at) ON CONFLICT DO NOTHING",
+       use(tenant, "tenant"), use(at, "at"));
   if (Statements::Change(insert) == 0) return false;
   if (plan.newcomer_bonus > 0) {
     Grant(tenant, plan.newcomer_bonus, "newcomer", "newcomer", "plan", plan, now, Touch(tenant));
@@ -60,8 +60,9 @@ std::optional<Balance> Ledger::GetBalance(const std::string& tenant) {
   if (known != accounts_.end()) return known->second.balance;
   Balance balance;
   soci::session& sql = database_.session();
-  sql << "SELECT cash, bonus, held FROM accounts WHERE tenant = :tenant", into(balance.cash),
-      into(balance.bonus), into(balance.held), use(tenant, "tenant");
+  sql << "SELECT cash, bonus, (SELECT CAST(COALESCE(SUM(held), 0) AS BIGINT) FROM open_calls "
+         "WHERE open_calls.tenant = accounts.tenant) FROM accounts WHERE tenant = :tenant",
+      into(balance.cash), into(balance.bonus), into(balance.held), use(tenant, "tenant");
   if (!sql.got_data()) return std::nullopt;
   return balance;
 }
@@ -89,9 +90,26 @@ void Ledger::Grant(const std::string& tenant, int64_t nano, const std::string& k
          .at = created,
          .grant_id = id,
          .reference = reference,
-         .actor = actor});
+         .actor = actor},
+        account);
   account->balance.bonus += nano;
-  account->changed = true;
+}
+
+void Ledger::SettleGrants(const std::string& tenant, const Account& account) {
+  Statements& s = *statements_;
+  int64_t spent = 0;
+  database_.session() << "SELECT CAST(COALESCE(SUM(remaining), 0) AS BIGINT) FROM grants WHERE "
+                         "tenant = :tenant AND remaining > 0",
+      into(spent), use(tenant, "tenant");
+  spent -= account.balance.bonus;
+  while (spent > 0) {
+    s.tenant = tenant;
+    PINGTI_CHECK(Statements::Run(s.next_grant), "bonus is what is left of grants");
+    const int64_t taken = std::min(spent, s.found_remaining);
+    s.nano = s.found_remaining - taken;
+    Statements::Change(s.use_grant);
+    spent -= taken;
+  }
 }
 
 TopUpReply Ledger::Add(const TopUp& top_up, const Plan& plan) {
@@ -123,9 +141,9 @@ TopUpReply Ledger::Add(const TopUp& top_up, const Plan& plan) {
          .at = Micros(top_up.at),
          .reference = top_up.reference,
          .reason = top_up.reason,
-         .actor = top_up.actor});
+         .actor = top_up.actor},
+        account);
   account->balance.cash += top_up.nano;
-  account->changed = true;
   // Rounded down: the plan gives no more than its share.
   const int64_t bonus = static_cast<int64_t>(absl::int128(top_up.nano) * plan.bonus_percent / 100);
   if (bonus > 0) {
@@ -173,9 +191,9 @@ TopUpReply Ledger::Adjust(const Adjustment& adjustment) {
          .at = Micros(adjustment.at),
          .reference = adjustment.reference,
          .reason = adjustment.reason,
-         .actor = adjustment.actor});
+         .actor = adjustment.actor},
+        account);
   balance.cash += adjustment.nano;
-  account->changed = true;
   return {.balance = balance};
 }
 
@@ -199,8 +217,7 @@ int64_t Ledger::ExpireBonus(absl::Time now) {
   for (const Due& one : due) {
     Account* account = Touch(one.tenant);
     if (account == nullptr) continue;
-    FlushGrant(account);
-    account->grant = 0;
+    SettleGrants(one.tenant, *account);
     int64_t remaining = 0;
     database_.session() << "SELECT remaining FROM grants WHERE id = :id", into(remaining),
         use(one.id, "id");
@@ -217,9 +234,9 @@ int64_t Ledger::ExpireBonus(absl::Time now) {
            .credit = kExpired,
            .nano = nano,
            .at = Micros(now),
-           .grant_id = one.id});
+           .grant_id = one.id},
+          account);
     account->balance.bonus -= nano;
-    account->changed = true;
     sum += nano;
   }
   return sum;

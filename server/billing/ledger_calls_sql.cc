@@ -10,42 +10,81 @@
 namespace pingti::billing {
 namespace {
 
+constexpr char kOpen[] = "open";
+constexpr char kPosted[] = "posted";
+constexpr char kVoided[] = "voided";
+// Of SQLite, in memory from one transaction to the next: about 200 bytes each.
+constexpr size_t kAccountsKept = 100'000;
+
 HoldReply OverBudget(const Balance& balance, const std::optional<BudgetUse>& use) {
   return {.verdict = HoldVerdict::kKeyBudgetExhausted, .balance = balance, .budget = use};
 }
 
 }  // namespace
 
+void Ledger::BeginTransaction() {
+  changed_.clear();
+  const bool is_ours_alone = database_.engine() == storage::Engine::kSqlite;
+  if (!is_ours_alone || undone_ || accounts_.size() > kAccountsKept) accounts_.clear();
+  undone_ = true;  // until Committed()
+}
+
 Ledger::Account* Ledger::Touch(const std::string& tenant) {
   const auto known = accounts_.find(tenant);
   if (known != accounts_.end()) return &known->second;
   Statements& s = *statements_;
   s.tenant = tenant;
-  if (!Statements::Run(s.lock_balance)) return nullptr;
+  if (!Statements::Run(s.lock_account)) return nullptr;
+  // After the lock, so that it sees what others have held until then.
+  Statements::Run(s.sum_held);
   Account& account = accounts_[tenant];
   account.balance = s.balance;
+  account.last_transfer = s.last_transfer;
+  account.latest_transfer = s.latest_transfer;
+  account.last_call = s.last_call;
+  account.latest_call = s.latest_call;
   return &account;
 }
 
-void Ledger::BeforeCommit() {
-  for (auto& [tenant, account] : accounts_) Flush(tenant, &account);
+void Ledger::MarkChanged(const std::string& tenant, Account* account) {
+  if (!std::exchange(account->changed, true)) changed_.push_back(tenant);
 }
 
-void Ledger::Flush(const std::string& tenant, Account* account) {
-  FlushGrant(account);
-  if (!std::exchange(account->changed, false)) return;
+void Ledger::BeforeCommit() {
+  Statements& s = *statements_;
+  for (const std::string& tenant : std::exchange(changed_, {})) {
+    Account& account = accounts_.at(tenant);
+    account.changed = false;
+    s.tenant = tenant;
+    s.balance = account.balance;
+    s.last_transfer = account.last_transfer;
+    s.latest_transfer = account.latest_transfer;
+    s.last_call = account.last_call;
+    s.latest_call = account.latest_call;
+    Statements::Change(s.set_account);
+  }
+}
+
+bool Ledger::FindCall(const std::string& tenant, const std::string& request_id) {
   Statements& s = *statements_;
   s.tenant = tenant;
-  s.balance = account->balance;
-  Statements::Change(s.set_balance);
+  s.request_id = request_id;
+  if (Statements::Run(s.find_open)) {
+    s.found_state = kOpen;
+    s.found_charged = 0;
+    s.found_recovered = 0;
+    return true;
+  }
+  s.found_held = 0;
+  return Statements::Run(s.find_ended);
 }
 
-void Ledger::FlushGrant(Account* account) {
-  if (!std::exchange(account->grant_changed, false)) return;
+void Ledger::SetInputs(const HoldRequest& request) {
   Statements& s = *statements_;
-  s.grant_id = account->grant;
-  s.nano = account->grant_left;
-  Statements::Change(s.use_grant);
+  s.hold = request;
+  s.nano = request.nano;
+  s.token = static_cast<int64_t>(request.token);
+  s.at = Micros(request.at);
 }
 
 HoldReply Ledger::Hold(const HoldRequest& request) {
@@ -53,42 +92,36 @@ HoldReply Ledger::Hold(const HoldRequest& request) {
   Statements& s = *statements_;
   Account* account = Touch(request.tenant);
   if (account == nullptr) return {.verdict = HoldVerdict::kNoAccount};
-  s.tenant = request.tenant;
-  s.request_id = request.request_id;
   if (account->balance.available() < request.nano) {
     // A repeat of what was committed already finds its own hold in the way.
-    if (Statements::Run(s.find_call)) return Repeated(request, account);
+    if (FindCall(request.tenant, request.request_id)) return Repeated(request, account);
     return {.verdict = HoldVerdict::kBalanceTooLow, .balance = account->balance};
   }
   const BudgetTake taken = TakeBudget(request, request.nano);
   if (!taken.fits) {
-    if (Statements::Run(s.find_call)) return Repeated(request, account);
+    if (FindCall(request.tenant, request.request_id)) return Repeated(request, account);
     return OverBudget(account->balance, taken.use);
   }
-  s.hold = request;
-  s.nano = request.nano;
-  s.token = static_cast<int64_t>(request.token);
-  s.at = Micros(request.at);
-  if (Statements::Change(s.insert_call) == 0) {
+  SetInputs(request);
+  if (Statements::Change(s.open_call) == 0) {
     GiveBackBudget(request, request.nano);
-    PINGTI_CHECK(Statements::Run(s.find_call), "it was in the way");
+    PINGTI_CHECK(FindCall(request.tenant, request.request_id), "it was in the way");
     return Repeated(request, account);
   }
   account->balance.held += request.nano;
-  account->changed = true;
   return {.balance = account->balance, .budget = taken.use};
 }
 
 HoldReply Ledger::Repeated(const HoldRequest& request, Account* account) {
   Statements& s = *statements_;
   const Balance& balance = account->balance;
-  if (s.found_token == static_cast<int64_t>(request.token) && s.found_state == "open") {
+  if (s.found_token == static_cast<int64_t>(request.token) && s.found_state == kOpen) {
     return {.balance = balance};
   }
   if (s.found_fingerprint != request.fingerprint) {
     return {.verdict = HoldVerdict::kIdOfOther, .balance = balance};
   }
-  if (s.found_state != "voided") {
+  if (s.found_state != kVoided) {
     return {.verdict = HoldVerdict::kIdInUse, .balance = balance, .charged = s.found_charged};
   }
   // It was charged nothing: the caller may have it served now.
@@ -97,13 +130,9 @@ HoldReply Ledger::Repeated(const HoldRequest& request, Account* account) {
   }
   const BudgetTake taken = TakeBudget(request, request.nano);
   if (!taken.fits) return OverBudget(balance, taken.use);
-  s.hold = request;
-  s.nano = request.nano;
-  s.token = static_cast<int64_t>(request.token);
-  s.at = Micros(request.at);
-  PINGTI_CHECK(Statements::Change(s.reopen_call) == 1, "the account's row is locked");
+  SetInputs(request);
+  Statements::Change(s.reopen_call);
   account->balance.held += request.nano;
-  account->changed = true;
   return {.balance = balance, .budget = taken.use};
 }
 
@@ -113,9 +142,7 @@ HoldReply Ledger::GrowHold(const HoldRequest& request, int64_t nano) {
   Account* account = Touch(request.tenant);
   if (account == nullptr) return reply;
   reply.balance = account->balance;
-  s.tenant = request.tenant;
-  s.request_id = request.request_id;
-  if (!Statements::Run(s.find_call) || s.found_state != "open") return reply;
+  if (!FindCall(request.tenant, request.request_id) || s.found_state != kOpen) return reply;
   if (s.found_token != static_cast<int64_t>(request.token)) return reply;
   const int64_t more = nano - s.found_held;
   if (more > 0) {
@@ -123,7 +150,6 @@ HoldReply Ledger::GrowHold(const HoldRequest& request, int64_t nano) {
     const BudgetTake taken = TakeBudget(request, more);
     if (!taken.fits) return OverBudget(account->balance, taken.use);
     account->balance.held += more;
-    account->changed = true;
     s.nano = nano;
     PINGTI_CHECK(Statements::Change(s.set_held) == 1, "it was found under the account's lock");
     reply.budget = taken.use;
@@ -140,7 +166,6 @@ void Ledger::NoteDelivered(const CallEnd& so_far) {
   s.input = so_far.usage.input_tokens;
   s.cached = so_far.usage.cached_input_tokens;
   s.output = so_far.usage.output_tokens;
-  s.usage_source = telemetry::UsageSourceName(so_far.usage.source);
   Statements::Change(s.note_delivered);
 }
 
@@ -149,32 +174,31 @@ EndReply Ledger::End(const CallEnd& end) {
   Account* account = Touch(end.tenant);
   if (account == nullptr) return {.late = true};
   if (end.held >= 0) {
-    if (auto reply = EndOpen(end, end.held, /*recovered=*/false, account)) return *reply;
+    if (auto reply = EndOpen(end, end.held, Micros(end.opened_at), /*recovered=*/false, account))
+      return *reply;
   }
-  s.tenant = end.tenant;
-  s.request_id = end.request_id;
-  const bool found = Statements::Run(s.find_call);
+  const bool found = FindCall(end.tenant, end.request_id);
   if (!found || s.found_token != static_cast<int64_t>(end.token)) {
     return {.late = true, .balance = account->balance};
   }
-  if (s.found_state != "open") {
+  if (s.found_state != kOpen) {
     return {
         .late = s.found_recovered != 0, .charged = s.found_charged, .balance = account->balance};
   }
-  const auto reply = EndOpen(end, s.found_held, /*recovered=*/false, account);
+  const auto reply = EndOpen(end, s.found_held, s.found_opened_at, /*recovered=*/false, account);
   PINGTI_CHECK(reply.has_value(), "it was found under the account's lock");
   return *reply;
 }
 
-std::optional<EndReply> Ledger::EndOpen(const CallEnd& end, int64_t held, bool recovered,
-                                        Account* account) {
+std::optional<EndReply> Ledger::EndOpen(const CallEnd& end, int64_t held, int64_t opened_at,
+                                        bool recovered, Account* account) {
   Statements& s = *statements_;
   const int64_t cost = end.post ? end.cost : 0;
   // What others hold is theirs: the tenant pays from its own hold and what is free.
   const int64_t charged = std::min(cost, account->balance.available() + held);
   s.end = end;
   s.end.cost = cost;
-  s.state = end.post ? "posted" : "voided";
+  s.state = end.post ? kPosted : kVoided;
   s.recovered = recovered ? 1 : 0;
   s.charged = charged;
   s.at = Micros(end.at);
@@ -186,9 +210,16 @@ std::optional<EndReply> Ledger::EndOpen(const CallEnd& end, int64_t held, bool r
   s.usage_source = telemetry::UsageSourceName(end.usage.source);
   s.token = static_cast<int64_t>(end.token);
   s.held = held;
-  if (Statements::Change(s.end_call) == 0) return std::nullopt;
+  s.opened_at = opened_at;
+  s.previous = account->last_call;
+  s.latest = std::max(account->latest_call, opened_at);
+  const int64_t id = s.Insert(s.end_call);
+  if (id == 0) return std::nullopt;
+  account->last_call = id;
+  account->latest_call = s.latest;
+  MarkChanged(end.tenant, account);
+  Statements::Change(s.close_call);
   account->balance.held -= held;
-  account->changed = true;
   SettleBudget(end, held, charged);
   Charge(end, charged, account);
   if (charged < cost) {
@@ -198,50 +229,43 @@ std::optional<EndReply> Ledger::EndOpen(const CallEnd& end, int64_t held, bool r
            .credit = kRevenue,
            .nano = cost - charged,
            .at = Micros(end.at),
-           .request_id = end.request_id});
+           .request_id = end.request_id},
+          account);
   }
   return EndReply{.charged = charged, .held = held, .balance = account->balance};
 }
 
 void Ledger::Charge(const CallEnd& end, int64_t nano, Account* account) {
-  Statements& s = *statements_;
-  Row row{.tenant = end.tenant,
-          .kind = "charge",
-          .debit = kBonus,
-          .credit = kRevenue,
-          .at = Micros(end.at),
-          .request_id = end.request_id};
-  while (nano > 0 && account->balance.bonus > 0) {
-    if (account->grant == 0 || account->grant_left == 0) {
-      FlushGrant(account);
-      s.tenant = end.tenant;
-      PINGTI_CHECK(Statements::Run(s.next_grant), "bonus is what is left of grants");
-      account->grant = s.grant_id;
-      account->grant_left = s.found_remaining;
-    }
-    row.nano = std::min(nano, account->grant_left);
-    row.grant_id = account->grant;
-    Write(row);
-    account->grant_left -= row.nano;
-    account->grant_changed = true;
-    account->balance.bonus -= row.nano;
-    nano -= row.nano;
+  Balance& balance = account->balance;
+  const std::pair<const char*, int64_t*> sources[] = {{kBonus, &balance.bonus},
+                                                      {kCash, &balance.cash}};
+  for (const auto& [name, left] : sources) {
+    const int64_t taken = std::min(nano, *left);
+    if (taken == 0) continue;
+    Write({.tenant = end.tenant,
+           .kind = "charge",
+           .debit = name,
+           .credit = kRevenue,
+           .nano = taken,
+           .at = Micros(end.at),
+           .request_id = end.request_id},
+          account);
+    *left -= taken;
+    nano -= taken;
   }
-  if (nano == 0) return;
-  row.debit = kCash;
-  row.nano = nano;
-  row.grant_id = 0;
-  Write(row);
-  account->balance.cash -= nano;
 }
 
-void Ledger::Write(const Row& row) {
+void Ledger::Write(const Row& row, Account* account) {
   Statements& s = *statements_;
   s.row = row;
   s.has_request_id = row.request_id.empty() ? soci::i_null : soci::i_ok;
   s.has_grant = row.grant_id == 0 ? soci::i_null : soci::i_ok;
   s.has_reference = row.reference.empty() ? soci::i_null : soci::i_ok;
-  Statements::Change(s.insert_transfer);
+  s.previous = account->last_transfer;
+  s.latest = std::max(account->latest_transfer, row.at);
+  account->last_transfer = s.Insert(s.insert_transfer);
+  account->latest_transfer = s.latest;
+  MarkChanged(row.tenant, account);
 }
 
 int64_t Ledger::RecoverCalls(absl::Time dead_before, absl::Time now, int max) {
@@ -254,7 +278,7 @@ int64_t Ledger::RecoverCalls(absl::Time dead_before, absl::Time now, int max) {
     soci::statement find =
         (sql.prepare << "SELECT tenant, request_id, token, delivered, price, provider, "
                         "upstream_model, input_tokens, cached_input_tokens, output_tokens, labels, "
-                        "key_id, budget_period FROM calls WHERE state = 'open' AND owner NOT IN "
+                        "key_id, budget_period FROM open_calls WHERE owner NOT IN "
                         "(SELECT id FROM owners WHERE seen_at >= :before) "
                         "ORDER BY tenant, request_id LIMIT :max",
          soci::into(call.tenant), soci::into(call.request_id), soci::into(token),
@@ -279,10 +303,9 @@ int64_t Ledger::RecoverCalls(absl::Time dead_before, absl::Time now, int max) {
     // Another replica may be at the same.
     Account* account = Touch(call.tenant);
     if (account == nullptr) continue;
-    statements_->tenant = call.tenant;
-    statements_->request_id = call.request_id;
-    if (!Statements::Run(statements_->find_call)) continue;
-    if (EndOpen(call, statements_->found_held, /*recovered=*/true, account)) ++ended;
+    if (!FindCall(call.tenant, call.request_id) || statements_->found_state != kOpen) continue;
+    const Statements& s = *statements_;
+    if (EndOpen(call, s.found_held, s.found_opened_at, /*recovered=*/true, account)) ++ended;
   }
   return ended;
 }

@@ -13,48 +13,117 @@ namespace {
 using soci::into;
 using soci::use;
 
-// Of one tenant, for which there are indexes, or of all.
-const char* OfTenant(const std::string& tenant) {
-  return tenant.empty() ? ":tenant = ''" : "tenant = :tenant";
+// Rows of a tenant that are looked at at once.
+constexpr int kStep = 1'000;
+
+constexpr char kColumns[] =
+    "SELECT id, tenant, kind, debit, credit, amount, created_at, COALESCE(request_id, ''), "
+    "COALESCE(reference, ''), reason, actor, previous, latest FROM transfers ";
+constexpr char kOfAll[] =
+    "WHERE id < :next AND created_at >= :since AND created_at < :until AND "
+    "(:kind = '' OR kind = :kind) ORDER BY id DESC LIMIT :max";
+// A tenant's, :next and those before it.
+constexpr char kOfChain[] =
+    "WHERE id IN (WITH RECURSIVE chain(id, step) AS (SELECT CAST(:next AS BIGINT), 1 UNION ALL "
+    "SELECT t.previous, step + 1 FROM chain JOIN transfers t ON t.id = chain.id WHERE "
+    "t.previous > 0 AND step < :max) SELECT id FROM chain) ORDER BY id DESC";
+
+// A row, and where it stands in its tenant's chain.
+struct Link {
+  Transfer transfer;
+  int64_t at = 0, previous = 0, latest = 0;
+
+  soci::details::prepare_temp_type& Into(soci::details::prepare_temp_type& query) {
+    Transfer& t = transfer;
+    return query, into(t.id), into(t.tenant), into(t.kind), into(t.debit), into(t.credit),
+           into(t.nano), into(at), into(t.request_id), into(t.reference), into(t.reason),
+           into(t.actor), into(previous), into(latest);
+  }
+};
+
+std::vector<Link> Fetch(soci::details::prepare_temp_type& query, Link* link) {
+  soci::statement find(query);
+  find.execute();
+  std::vector<Link> links;
+  while (find.fetch()) {
+    link->transfer.at = absl::FromUnixMicros(link->at);
+    links.push_back(*link);
+  }
+  return links;
+}
+
+// The last transfer of a tenant, before `before` where that is one of its own. 0: there is none.
+int64_t LastOfChain(soci::session& sql, const std::string& tenant, int64_t before) {
+  int64_t id = 0;
+  sql << "SELECT previous FROM transfers WHERE id = :before AND tenant = :tenant", into(id),
+      use(before, "before"), use(tenant, "tenant");
+  if (sql.got_data()) return id;
+  sql << "SELECT last_transfer FROM accounts WHERE tenant = :tenant", into(id),
+      use(tenant, "tenant");
+  return sql.got_data() ? id : 0;
+}
+
+std::vector<Transfer> ListOfAll(soci::session& sql, const TransferFilter& filter) {
+  const int64_t before = filter.before_id == 0 ? INT64_MAX : filter.before_id;
+  const int64_t since = Bounded(filter.from);
+  const int64_t until = Bounded(filter.until);
+  Link link;
+  soci::details::prepare_temp_type query = sql.prepare << kColumns << kOfAll;
+  link.Into(query), use(before, "next"), use(since, "since"), use(until, "until"),
+      use(filter.kind, "kind"), use(filter.limit, "max");
+  std::vector<Transfer> transfers;
+  for (Link& found : Fetch(query, &link)) transfers.push_back(std::move(found.transfer));
+  return transfers;
 }
 
 }  // namespace
 
+std::string IsOfTenant(std::string_view table, std::string_view last) {
+  return base::StrCat("id IN (WITH RECURSIVE chain(id) AS (SELECT ", last,
+                      " FROM accounts WHERE tenant = :of_tenant AND ", last,
+                      " > 0 UNION ALL SELECT t.previous FROM chain JOIN ", table,
+                      " t ON t.id = chain.id WHERE t.previous > 0 AND t.latest >= :since) "
+                      "SELECT id FROM chain)");
+}
+
 std::optional<Balance> Ledger::GetBalanceAt(const std::string& tenant, absl::Time at) {
-  if (!GetBalance(tenant)) return std::nullopt;
-  const int64_t micros = Bounded(at);
-  Balance balance;
+  BeforeCommit();
+  std::optional<Balance> balance = GetBalance(tenant);
+  if (!balance) return balance;
+  // Without what was moved since.
+  const int64_t since = Bounded(at);
+  int64_t cash = 0;
+  int64_t bonus = 0;
   database_.session() << "SELECT CAST(COALESCE(SUM(CASE WHEN credit = 'cash' THEN amount "
                          "WHEN debit = 'cash' THEN -amount ELSE 0 END), 0) AS BIGINT), "
                          "CAST(COALESCE(SUM(CASE WHEN credit = 'bonus' THEN amount "
                          "WHEN debit = 'bonus' THEN -amount ELSE 0 END), 0) AS BIGINT) "
-                         "FROM transfers WHERE tenant = :tenant AND created_at < :at",
-      into(balance.cash), into(balance.bonus), use(tenant, "tenant"), use(micros, "at");
-  return balance;
+                         "FROM transfers WHERE created_at >= :since AND "
+                      << IsOfTenant("transfers", "last_transfer"),
+      into(cash), into(bonus), use(tenant, "of_tenant"), use(since, "since");
+  return Balance{.cash = balance->cash - cash, .bonus = balance->bonus - bonus};
 }
 
 std::vector<Transfer> Ledger::ListTransfers(const TransferFilter& filter) {
-  const int64_t before = filter.before_id == 0 ? INT64_MAX : filter.before_id;
-  const int64_t from = Bounded(filter.from);
-  const int64_t until = Bounded(filter.until);
+  BeforeCommit();
+  soci::session& sql = database_.session();
+  if (filter.tenant.empty()) return ListOfAll(sql, filter);
+  const int64_t since = Bounded(filter.from);
+  int64_t next = LastOfChain(sql, filter.tenant, filter.before_id);
   std::vector<Transfer> transfers;
-  Transfer one;
-  int64_t at = 0;
-  soci::statement find =
-      (database_.session().prepare
-           << "SELECT id, tenant, kind, debit, credit, amount, created_at, "
-              "COALESCE(request_id, ''), COALESCE(reference, ''), reason, actor FROM transfers "
-              "WHERE id < :before AND created_at >= :since AND created_at < :until AND "
-           << OfTenant(filter.tenant)
-           << " AND (:kind = '' OR kind = :kind) ORDER BY id DESC LIMIT :max",
-       into(one.id), into(one.tenant), into(one.kind), into(one.debit), into(one.credit),
-       into(one.nano), into(at), into(one.request_id), into(one.reference), into(one.reason),
-       into(one.actor), use(before, "before"), use(from, "since"), use(until, "until"),
-       use(filter.tenant, "tenant"), use(filter.kind, "kind"), use(filter.limit, "max"));
-  find.execute();
-  while (find.fetch()) {
-    one.at = absl::FromUnixMicros(at);
-    transfers.push_back(one);
+  while (next != 0) {
+    Link link;
+    soci::details::prepare_temp_type query = sql.prepare << kColumns << kOfChain;
+    link.Into(query), use(next, "next"), use(kStep, "max");
+    for (Link& found : Fetch(query, &link)) {
+      next = found.latest < since ? 0 : found.previous;
+      const Transfer& row = found.transfer;
+      if (filter.before_id != 0 && row.id >= filter.before_id) continue;
+      if (row.at < filter.from || row.at >= filter.until) continue;
+      if (!filter.kind.empty() && row.kind != filter.kind) continue;
+      transfers.push_back(std::move(found.transfer));
+      if (transfers.size() == static_cast<size_t>(filter.limit)) return transfers;
+    }
   }
   return transfers;
 }
@@ -62,8 +131,7 @@ std::vector<Transfer> Ledger::ListTransfers(const TransferFilter& filter) {
 std::pair<int64_t, absl::Time> Ledger::OpenHolds() {
   int64_t count = 0;
   int64_t oldest = 0;
-  database_.session() << "SELECT COUNT(*), COALESCE(MIN(opened_at), 0) FROM calls "
-                         "WHERE state = 'open'",
+  database_.session() << "SELECT COUNT(*), COALESCE(MIN(opened_at), 0) FROM open_calls",
       into(count), into(oldest);
   return {count, count == 0 ? absl::InfiniteFuture() : absl::FromUnixMicros(oldest)};
 }

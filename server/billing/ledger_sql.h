@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "absl/time/time.h"
 #include "server/billing/ledger.h"
@@ -20,7 +21,7 @@ struct Ledger::Row {
   int64_t nano = 0;
   int64_t at = 0;
   std::string request_id{};  // this and what follows: empty or 0 where there is none
-  int64_t grant_id = 0;
+  int64_t grant_id = 0;      // that it gives, or that has expired
   std::string reference{};
   std::string reason{};
   std::string actor{};
@@ -33,6 +34,11 @@ struct Ledger::Statements {
   static bool Run(soci::statement& statement);
   // Of one that gives no row: how many it changed.
   static int64_t Change(soci::statement& statement);
+  // Of end_call and insert_transfer: the id of the row, 0 where there is none.
+  int64_t Insert(soci::statement& statement);
+
+  storage::Database& database;
+  int64_t returned_id = 0;  // PostgreSQL
 
   // Inputs.
   std::string tenant, request_id;
@@ -45,26 +51,32 @@ struct Ledger::Statements {
   int recovered = 0;
   soci::indicator has_would_have_cost = soci::i_null;
   std::string usage_source;
-  int64_t held = 0;
+  int64_t held = 0, opened_at = 0;
   int64_t grant_id = 0;
+  int64_t previous = 0, latest = 0;  // in the tenant's chain
   Row row;
   soci::indicator has_request_id = soci::i_null, has_grant = soci::i_null,
                   has_reference = soci::i_null;
 
-  // Outputs.
+  // Outputs, and what is written of an account.
   Balance balance;
-  int64_t found_token = 0, found_held = 0, found_charged = 0, found_remaining = 0;
+  int64_t last_transfer = 0, latest_transfer = 0, last_call = 0, latest_call = 0;
+  int64_t found_token = 0, found_held = 0, found_opened_at = 0, found_charged = 0;
+  int64_t found_remaining = 0;
   int found_recovered = 0;
   std::string found_state, found_fingerprint;
 
-  soci::statement lock_balance;
-  soci::statement insert_call;
-  soci::statement find_call;
+  soci::statement lock_account;
+  soci::statement sum_held;
+  soci::statement open_call;
   soci::statement reopen_call;
+  soci::statement find_open;
+  soci::statement find_ended;
   soci::statement set_held;
   soci::statement note_delivered;
   soci::statement end_call;
-  soci::statement set_balance;
+  soci::statement close_call;
+  soci::statement set_account;
   soci::statement next_grant;
   soci::statement use_grant;
   soci::statement insert_transfer;
@@ -85,6 +97,10 @@ struct Ledger::BudgetStatements {
   soci::statement read;
   soci::statement settle;
 };
+
+// A condition: rows of `table`, which are calls or transfers, of the tenant :of_tenant, and among
+// them all whose time is :since or later.
+std::string IsOfTenant(std::string_view table, std::string_view last);
 
 inline int64_t Micros(absl::Time time) { return absl::ToUnixMicros(time); }
 

@@ -1,4 +1,5 @@
 // The statements that calls run, prepared once for each connection.
+#include "server/base/check.h"
 #include "server/base/strings.h"
 #include "server/billing/ledger_sql.h"
 
@@ -9,95 +10,137 @@ using soci::into;
 using soci::use;
 
 std::string LockStatement(storage::Engine engine) {
-  return base::StrCat("SELECT cash, bonus, held FROM accounts WHERE tenant = :tenant",
-                      engine == storage::Engine::kPostgres ? " FOR UPDATE" : "");
+  return base::StrCat(
+      "SELECT cash, bonus, last_transfer, latest_transfer, last_call, latest_call FROM accounts "
+      "WHERE tenant = :tenant",
+      engine == storage::Engine::kPostgres ? " FOR UPDATE" : "");
 }
 
-constexpr char kInsertCall[] =
-    "INSERT INTO calls (tenant, request_id, state, token, fingerprint, owner, "
-    "key_id, model, held, opened_at, budget_period) VALUES (:tenant, :id, 'open', :token, "
-    ":fingerprint, :owner, :key, :model, :nano, :at, :period) ON CONFLICT DO NOTHING";
-constexpr char kFindCall[] =
-    "SELECT state, token, fingerprint, held, charged, recovered FROM calls "
-    "WHERE tenant = :tenant AND request_id = :id";
+constexpr char kSumHeld[] =
+    "SELECT CAST(COALESCE(SUM(held), 0) AS BIGINT) FROM open_calls WHERE tenant = :tenant";
+constexpr char kOpenCall[] =
+    "INSERT INTO open_calls (tenant, request_id, token, fingerprint, owner, key_id, model, "
+    "budget_period, held, opened_at) SELECT :tenant, :id, CAST(:token AS BIGINT), :fingerprint, "
+    ":owner, :key, :model, :period, CAST(:nano AS BIGINT), CAST(:at AS BIGINT) WHERE NOT EXISTS "
+    "(SELECT 1 FROM calls WHERE request_id = :id AND tenant = :tenant) ON CONFLICT DO NOTHING";
+// Of an id that was voided.
 constexpr char kReopenCall[] =
-    "UPDATE calls SET state = 'open', token = :token, owner = :owner, "
-    "key_id = :key, budget_period = :period, recovered = 0, held = :nano, delivered = 0, "
-    "opened_at = :at, ended_at = NULL WHERE tenant = :tenant AND "
-    "request_id = :id AND state = 'voided'";
+    "INSERT INTO open_calls (tenant, request_id, token, fingerprint, owner, key_id, model, "
+    "budget_period, held, opened_at) VALUES (:tenant, :id, :token, :fingerprint, :owner, :key, "
+    ":model, :period, :nano, :at)";
+constexpr char kFindOpen[] =
+    "SELECT token, fingerprint, held, opened_at FROM open_calls WHERE tenant = :tenant AND "
+    "request_id = :id";
+constexpr char kFindEnded[] =
+    "SELECT state, token, fingerprint, charged, recovered FROM calls WHERE request_id = :id AND "
+    "tenant = :tenant ORDER BY id DESC LIMIT 1";
 constexpr char kSetHeld[] =
-    "UPDATE calls SET held = :nano WHERE tenant = :tenant AND request_id = :id";
+    "UPDATE open_calls SET held = :nano WHERE tenant = :tenant AND request_id = :id";
 constexpr char kNoteDelivered[] =
-    "UPDATE calls SET delivered = :cost, price = :price, provider = :provider, "
-    "upstream_model = :upstream, input_tokens = :input, "
-    "cached_input_tokens = :cached, output_tokens = :output, usage_source = :source, "
-    "labels = :labels WHERE tenant = :tenant AND request_id = :id AND state = 'open' "
-    "AND token = :token";
+    "UPDATE open_calls SET delivered = :cost, price = :price, provider = :provider, "
+    "upstream_model = :upstream, input_tokens = :input, cached_input_tokens = :cached, "
+    "output_tokens = :output, labels = :labels WHERE tenant = :tenant AND request_id = :id AND "
+    "token = :token";
+// Of an open call, to which it is equal in what is not known here.
 constexpr char kEndCall[] =
-    "UPDATE calls SET state = :state, recovered = :recovered, held = 0, "
-    "ended_at = :at, result = :result, cost = :cost, charged = :charged, "
-    "would_have_cost = :would, price = :price, provider = :provider, "
-    "upstream_model = :upstream, input_tokens = :input, "
-    "cached_input_tokens = :cached, output_tokens = :output, "
-    "usage_source = :source, labels = :labels "
-    "WHERE tenant = :tenant AND request_id = :id AND state = 'open' AND token = :token "
-    "AND held = :held";
-constexpr char kSetBalance[] =
-    "UPDATE accounts SET cash = :cash, bonus = :bonus, held = :held WHERE tenant = :tenant";
+    "INSERT INTO calls (tenant, request_id, state, token, fingerprint, recovered, key_id, model, "
+    "budget_period, opened_at, ended_at, result, cost, charged, would_have_cost, price, provider, "
+    "upstream_model, input_tokens, cached_input_tokens, output_tokens, usage_source, labels, "
+    "previous, latest) SELECT tenant, request_id, :state, token, fingerprint, "
+    "CAST(:recovered AS BIGINT), key_id, model, budget_period, opened_at, CAST(:at AS BIGINT), "
+    ":result, CAST(:cost AS BIGINT), CAST(:charged AS BIGINT), CAST(:would AS BIGINT), :price, "
+    ":provider, :upstream, CAST(:input AS BIGINT), CAST(:cached AS BIGINT), "
+    "CAST(:output AS BIGINT), :source, :labels, CAST(:previous AS BIGINT), "
+    "CAST(:latest AS BIGINT) FROM open_calls WHERE tenant = :tenant AND request_id = :id AND "
+    "token = :token AND held = :held AND opened_at = :opened";
+constexpr char kCloseCall[] = "DELETE FROM open_calls WHERE tenant = :tenant AND request_id = :id";
+constexpr char kSetAccount[] =
+    "UPDATE accounts SET cash = :cash, bonus = :bonus, last_transfer = :last_transfer, "
+    "latest_transfer = :latest_transfer, last_call = :last_call, latest_call = :latest_call "
+    "WHERE tenant = :tenant";
 constexpr char kNextGrant[] =
     "SELECT id, remaining FROM grants WHERE tenant = :tenant AND "
     "remaining > 0 ORDER BY id LIMIT 1";
 constexpr char kUseGrant[] = "UPDATE grants SET remaining = :nano WHERE id = :id";
 constexpr char kInsertTransfer[] =
-    "INSERT INTO transfers (tenant, kind, debit, credit, amount, created_at, "
-    "request_id, grant_id, reference, reason, actor) VALUES (:tenant, :kind, :debit, "
-    ":credit, :nano, :at, :request, :grant, :reference, :reason, :actor)";
+    "INSERT INTO transfers (tenant, kind, debit, credit, amount, created_at, request_id, "
+    "grant_id, reference, reason, actor, previous, latest) VALUES (:tenant, :kind, :debit, "
+    ":credit, :nano, :at, :request, :grant, :reference, :reason, :actor, :previous, :latest)";
+
+// SQLite makes a table of what a statement returns, with a file and a cache of its own, though in
+// memory: it knows the id without that.
+bool ReturnsIds(storage::Engine engine) { return engine == storage::Engine::kPostgres; }
+
+std::string Inserting(const char* statement, storage::Engine engine) {
+  return base::StrCat(statement, ReturnsIds(engine) ? " RETURNING id" : "");
+}
+
+soci::details::prepare_temp_type& IntoId(soci::details::prepare_temp_type& query,
+                                         storage::Engine engine, int64_t* id) {
+  if (ReturnsIds(engine)) query, into(*id);
+  return query;
+}
 
 }  // namespace
 
 Ledger::Statements::Statements(storage::Database& database)
-    : lock_balance((database.session().prepare << LockStatement(database.engine()),
-                    into(balance.cash), into(balance.bonus), into(balance.held),
+    : database(database),
+      lock_account((database.session().prepare << LockStatement(database.engine()),
+                    into(balance.cash), into(balance.bonus), into(last_transfer),
+                    into(latest_transfer), into(last_call), into(latest_call),
                     use(tenant, "tenant"))),
-      insert_call((database.session().prepare << kInsertCall, use(hold.tenant, "tenant"),
+      sum_held((database.session().prepare << kSumHeld, into(balance.held), use(tenant, "tenant"))),
+      open_call((database.session().prepare << kOpenCall, use(hold.tenant, "tenant"),
+                 use(hold.request_id, "id"), use(token, "token"),
+                 use(hold.fingerprint, "fingerprint"), use(hold.owner, "owner"),
+                 use(hold.key_id, "key"), use(hold.model, "model"),
+                 use(hold.budget.period, "period"), use(nano, "nano"), use(at, "at"))),
+      reopen_call((database.session().prepare << kReopenCall, use(hold.tenant, "tenant"),
                    use(hold.request_id, "id"), use(token, "token"),
                    use(hold.fingerprint, "fingerprint"), use(hold.owner, "owner"),
-                   use(hold.key_id, "key"), use(hold.model, "model"), use(nano, "nano"),
-                   use(at, "at"), use(hold.budget.period, "period"))),
-      find_call((database.session().prepare << kFindCall, into(found_state), into(found_token),
-                 into(found_fingerprint), into(found_held), into(found_charged),
-                 into(found_recovered), use(tenant, "tenant"), use(request_id, "id"))),
-      reopen_call((database.session().prepare << kReopenCall, use(token, "token"),
-                   use(hold.owner, "owner"), use(hold.key_id, "key"), use(nano, "nano"),
-                   use(at, "at"), use(hold.budget.period, "period"), use(hold.tenant, "tenant"),
-                   use(hold.request_id, "id"))),
+                   use(hold.key_id, "key"), use(hold.model, "model"),
+                   use(hold.budget.period, "period"), use(nano, "nano"), use(at, "at"))),
+      find_open((database.session().prepare << kFindOpen, into(found_token),
+                 into(found_fingerprint), into(found_held), into(found_opened_at),
+                 use(tenant, "tenant"), use(request_id, "id"))),
+      find_ended((database.session().prepare << kFindEnded, into(found_state), into(found_token),
+                  into(found_fingerprint), into(found_charged), into(found_recovered),
+                  use(request_id, "id"), use(tenant, "tenant"))),
       set_held((database.session().prepare << kSetHeld, use(nano, "nano"), use(tenant, "tenant"),
                 use(request_id, "id"))),
       note_delivered((database.session().prepare << kNoteDelivered, use(end.cost, "cost"),
                       use(end.price, "price"), use(end.provider, "provider"),
                       use(end.upstream_model, "upstream"), use(input, "input"),
-                      use(cached, "cached"), use(output, "output"), use(usage_source, "source"),
-                      use(end.labels, "labels"), use(end.tenant, "tenant"),
-                      use(end.request_id, "id"), use(token, "token"))),
-      end_call((database.session().prepare << kEndCall, use(state, "state"),
-                use(recovered, "recovered"), use(at, "at"), use(end.result, "result"),
-                use(end.cost, "cost"), use(charged, "charged"),
-                use(would_have_cost, has_would_have_cost, "would"), use(end.price, "price"),
-                use(end.provider, "provider"), use(end.upstream_model, "upstream"),
-                use(input, "input"), use(cached, "cached"), use(output, "output"),
-                use(usage_source, "source"), use(end.labels, "labels"), use(end.tenant, "tenant"),
-                use(end.request_id, "id"), use(token, "token"), use(held, "held"))),
-      set_balance((database.session().prepare << kSetBalance, use(balance.cash, "cash"),
-                   use(balance.bonus, "bonus"), use(balance.held, "held"), use(tenant, "tenant"))),
+                      use(cached, "cached"), use(output, "output"), use(end.labels, "labels"),
+                      use(end.tenant, "tenant"), use(end.request_id, "id"), use(token, "token"))),
+      end_call(
+          IntoId((database.session().prepare << Inserting(kEndCall, database.engine()),
+                  use(state, "state"), use(recovered, "recovered"), use(at, "at"),
+                  use(end.result, "result"), use(end.cost, "cost"), use(charged, "charged"),
+                  use(would_have_cost, has_would_have_cost, "would"), use(end.price, "price"),
+                  use(end.provider, "provider"), use(end.upstream_model, "upstream"),
+                  use(input, "input"), use(cached, "cached"), use(output, "output"),
+                  use(usage_source, "source"), use(end.labels, "labels"), use(previous, "previous"),
+                  use(latest, "latest"), use(end.tenant, "tenant"), use(end.request_id, "id"),
+                  use(token, "token"), use(held, "held"), use(opened_at, "opened")),
+                 database.engine(), &returned_id)),
+      close_call((database.session().prepare << kCloseCall, use(end.tenant, "tenant"),
+                  use(end.request_id, "id"))),
+      set_account((database.session().prepare << kSetAccount, use(balance.cash, "cash"),
+                   use(balance.bonus, "bonus"), use(last_transfer, "last_transfer"),
+                   use(latest_transfer, "latest_transfer"), use(last_call, "last_call"),
+                   use(latest_call, "latest_call"), use(tenant, "tenant"))),
       next_grant((database.session().prepare << kNextGrant, into(grant_id), into(found_remaining),
                   use(tenant, "tenant"))),
       use_grant((database.session().prepare << kUseGrant, use(nano, "nano"), use(grant_id, "id"))),
-      insert_transfer(
-          (database.session().prepare << kInsertTransfer, use(row.tenant, "tenant"),
-           use(row.kind, "kind"), use(row.debit, "debit"), use(row.credit, "credit"),
-           use(row.nano, "nano"), use(row.at, "at"), use(row.request_id, has_request_id, "request"),
-           use(row.grant_id, has_grant, "grant"), use(row.reference, has_reference, "reference"),
-           use(row.reason, "reason"), use(row.actor, "actor"))) {}
+      insert_transfer(IntoId(
+          (database.session().prepare << Inserting(kInsertTransfer, database.engine()),
+           use(row.tenant, "tenant"), use(row.kind, "kind"), use(row.debit, "debit"),
+           use(row.credit, "credit"), use(row.nano, "nano"), use(row.at, "at"),
+           use(row.request_id, has_request_id, "request"), use(row.grant_id, has_grant, "grant"),
+           use(row.reference, has_reference, "reference"), use(row.reason, "reason"),
+           use(row.actor, "actor"), use(previous, "previous"), use(latest, "latest")),
+          database.engine(), &returned_id)) {}
 
 bool Ledger::Statements::Run(soci::statement& statement) {
   const bool found = statement.execute(true);
@@ -110,6 +153,14 @@ bool Ledger::Statements::Run(soci::statement& statement) {
 int64_t Ledger::Statements::Change(soci::statement& statement) {
   statement.execute(true);
   return statement.get_affected_rows();
+}
+
+int64_t Ledger::Statements::Insert(soci::statement& statement) {
+  if (ReturnsIds(database.engine())) return Run(statement) ? returned_id : 0;
+  if (Change(statement) == 0) return 0;
+  long long id = 0;
+  PINGTI_CHECK(database.session().get_last_insert_id("", id), "SQLite has one");
+  return id;
 }
 
 }  // namespace pingti::billing

@@ -171,6 +171,7 @@ class Hold {
     end->tenant = ticket_->request.tenant;
     end->request_id = ticket_->request.request_id;
     end->token = ticket_->request.token;
+    end->opened_at = ticket_->request.at;
     if (ticket_->request.budget.period.empty()) return;
     end->key_id = ticket_->request.key_id;
     end->budget_period = ticket_->request.budget.period;

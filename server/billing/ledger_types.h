@@ -83,7 +83,10 @@ struct CallEnd {
   std::string tenant;
   std::string request_id;
   uint64_t token = 0;
-  int64_t held = -1;  // for it, as far as who ends it knows; below 0: unknown
+  // As far as who ends it knows: what is held for it, below 0 where that is unknown, and `at` of
+  // its hold.
+  int64_t held = -1;
+  absl::Time opened_at;
   bool post = false;  // false: void, nothing is charged
   int64_t cost = 0;
   std::optional<int64_t> would_have_cost;

@@ -130,11 +130,15 @@ class UsageQuery {
     sql +=
         "input_tokens, cached_input_tokens, output_tokens, charged, "
         "COALESCE(would_have_cost, 0) AS would_have_cost FROM calls "
-        "WHERE state <> 'open' AND opened_at >= :since AND opened_at < :until";
+        "WHERE opened_at >= :since AND opened_at < :until";
     find->exchange(use(from_, "since"));
     find->exchange(use(until_, "until"));
-    const std::pair<const char*, const std::string*> texts[] = {
-        {"tenant", &filter_.tenant}, {"key_id", &filter_.key_id}, {"model", &filter_.model}};
+    if (!filter_.tenant.empty()) {
+      base::StrAppend(&sql, " AND ", IsOfTenant("calls", "last_call"));
+      find->exchange(use(filter_.tenant, "of_tenant"));
+    }
+    const std::pair<const char*, const std::string*> texts[] = {{"key_id", &filter_.key_id},
+                                                                {"model", &filter_.model}};
     for (const auto& [column, text] : texts) {
       if (text->empty()) continue;
       const std::string variable = base::StrCat("of_", column);

@@ -95,9 +95,11 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(const DatabaseOptions& 
     if (!locked.ok()) return locked;
   }
   absl::Status prepared;
-  // Each connection is one thread's: SQLite need not lock it. Before its first use in the process.
-  static const int unlocked = sqlite_api::sqlite3_config(SQLITE_CONFIG_MULTITHREAD);
-  static_cast<void>(unlocked);
+  // Each connection is one thread's: SQLite need not lock it, nor count what it allocates under a
+  // lock of all. Before its first use in the process.
+  static const int configured = sqlite_api::sqlite3_config(SQLITE_CONFIG_MULTITHREAD) |
+                                sqlite_api::sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+  static_cast<void>(configured);
   try {
     if (options.engine == Engine::kSqlite) {
       database->session_ = std::make_unique<soci::session>(
@@ -112,6 +114,9 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(const DatabaseOptions& 
       database->PreparePostgres(options.read_only);
     }
     if (prepared.ok() && !options.read_only) prepared = Migrate(*database);
+    if (prepared.ok() && options.engine == Engine::kSqlite) {
+      *database->session_ << "PRAGMA foreign_keys = ON";
+    }
   } catch (const soci::soci_error&) {
     if (options.engine == Engine::kPostgres) {
       return absl::UnavailableError(
@@ -145,7 +150,7 @@ absl::Status Database::PrepareSqlite(bool read_only) {
   }
   // The time of a commit is that of one fsync, which a batch shares.
   for (const char* pragma :
-       {"PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "PRAGMA foreign_keys = ON",
+       {"PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "PRAGMA foreign_keys = OFF",
         // Pages that change with every commit are copied into the file more seldom.
         "PRAGMA wal_autocheckpoint = 4000"}) {
     *session_ << pragma;
@@ -181,6 +186,7 @@ absl::Status Database::Transact(const std::function<void()>& work) {
     work();
     if (attachment_ != nullptr) attachment_->BeforeCommit();
     session_->commit();
+    if (attachment_ != nullptr) attachment_->Committed();
     return absl::OkStatus();
   } catch (const soci::soci_error&) {
     absl::Status status = Failed();

@@ -40,9 +40,11 @@ struct DatabaseOptions {
 class Attachment {
  public:
   virtual ~Attachment() = default;
-  // Around each transaction: forget what an earlier one has read; write what was not written yet.
+  // Around each transaction: forget what an earlier one has read that may be otherwise now; write
+  // what was not written yet. One that is not followed by Committed() was undone, or may have been.
   virtual void BeginTransaction() = 0;
   virtual void BeforeCommit() = 0;
+  virtual void Committed() = 0;
 };
 
 class Database {

@@ -85,18 +85,24 @@ constexpr std::string_view kTables1[] = {
     "CREATE TABLE owners (id TEXT PRIMARY KEY, seen_at $INT NOT NULL)$STRICT",
 };
 
-constexpr std::string_view kSqlite1[] = {
+constexpr std::string_view kTransfersStay =
     "CREATE TRIGGER transfers_stay BEFORE UPDATE ON transfers "
-    "BEGIN SELECT RAISE(ABORT, 'transfers are never changed'); END",
+    "BEGIN SELECT RAISE(ABORT, 'transfers are never changed'); END";
+
+constexpr std::string_view kSqlite1[] = {
+    kTransfersStay,
     "CREATE TRIGGER transfers_remain BEFORE DELETE ON transfers "
     "BEGIN SELECT RAISE(ABORT, 'transfers are never deleted'); END",
 };
 
+constexpr std::string_view kTransfersStayPostgres =
+    "CREATE TRIGGER transfers_stay BEFORE UPDATE OR DELETE ON transfers "
+    "FOR EACH ROW EXECUTE FUNCTION refuse_change()";
+
 constexpr std::string_view kPostgres1[] = {
     "CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS "
     "$body$ BEGIN RAISE EXCEPTION 'transfers are never changed or deleted'; END $body$",
-    "CREATE TRIGGER transfers_stay BEFORE UPDATE OR DELETE ON transfers "
-    "FOR EACH ROW EXECUTE FUNCTION refuse_change()",
+    kTransfersStayPostgres,
 };
 
 constexpr std::string_view kTables2[] = {
@@ -168,6 +174,143 @@ constexpr std::string_view kTables4[] = {
     "CREATE INDEX identities_of_tenant ON tenant_identities (tenant, identity)",
 };
 
+// From here on no index begins with the tenant where a call is written: with many tenants each call
+// would change a page of its own in each of them. A tenant's rows are found from its account, which
+// knows the last one, and each row knows the one before.
+constexpr std::string_view kTables5[] = {
+    "DROP INDEX calls_open",
+    "DROP INDEX calls_in_time",
+    "ALTER TABLE calls RENAME TO calls_4",
+
+    // Calls that run, with what they hold, which is part of no balance any more: what a tenant
+    // holds is the sum of these. `delivered` and what follows: noted so far.
+    "CREATE TABLE open_calls ("
+    "tenant TEXT NOT NULL REFERENCES accounts (tenant), "
+    "request_id TEXT NOT NULL, "
+    "token $INT NOT NULL, "
+    "fingerprint TEXT NOT NULL, "
+    "owner TEXT NOT NULL, "
+    "key_id TEXT NOT NULL, "
+    "model TEXT NOT NULL, "
+    "budget_period TEXT NOT NULL, "
+    "held $INT NOT NULL CHECK (held >= 0), "
+    "opened_at $INT NOT NULL, "
+    "delivered $INT NOT NULL DEFAULT 0 CHECK (delivered >= 0), "
+    "price TEXT NOT NULL DEFAULT '', "
+    "provider TEXT NOT NULL DEFAULT '', "
+    "upstream_model TEXT NOT NULL DEFAULT '', "
+    "input_tokens $INT NOT NULL DEFAULT 0, "
+    "cached_input_tokens $INT NOT NULL DEFAULT 0, "
+    "output_tokens $INT NOT NULL DEFAULT 0, "
+    "labels TEXT NOT NULL DEFAULT '', "
+    "PRIMARY KEY (tenant, request_id))$KEYED",
+    "INSERT INTO open_calls SELECT tenant, request_id, token, fingerprint, owner, key_id, model, "
+    "budget_period, held, opened_at, delivered, price, provider, upstream_model, input_tokens, "
+    "cached_input_tokens, output_tokens, labels FROM calls_4 WHERE state = 'open'",
+
+    // Calls that have ended, in the order of their ends. `previous`: the tenant's call before this
+    // one, or 0; `latest`: the latest begin of this one and all before it, so that who looks for
+    // calls since some time knows where to stop.
+    "CREATE TABLE calls ("
+    "id $ROW, "
+    "tenant TEXT NOT NULL REFERENCES accounts (tenant), "
+    "request_id TEXT NOT NULL, "
+    "state TEXT NOT NULL CHECK (state IN ('posted', 'voided')), "
+    "token $INT NOT NULL, "
+    "fingerprint TEXT NOT NULL, "
+    "recovered $INT NOT NULL CHECK (recovered IN (0, 1)), "
+    "key_id TEXT NOT NULL, "
+    "model TEXT NOT NULL, "
+    "budget_period TEXT NOT NULL, "
+    "opened_at $INT NOT NULL, "
+    "ended_at $INT NOT NULL, "
+    "result TEXT NOT NULL, "
+    "cost $INT NOT NULL CHECK (cost >= 0), "
+    "charged $INT NOT NULL CHECK (charged BETWEEN 0 AND cost), "
+    "would_have_cost $INT, "
+    "price TEXT NOT NULL, "
+    "provider TEXT NOT NULL, "
+    "upstream_model TEXT NOT NULL, "
+    "input_tokens $INT NOT NULL, "
+    "cached_input_tokens $INT NOT NULL, "
+    "output_tokens $INT NOT NULL, "
+    "usage_source TEXT NOT NULL, "
+    "labels TEXT NOT NULL, "
+    "previous $INT NOT NULL, "
+    "latest $INT NOT NULL)$STRICT",
+    R"(INSERT INTO calls (tenant, request_id, state, token, fingerprint, recovered, key_id, model,
+       budget_period, opened_at, ended_at, result, cost, charged, would_have_cost, price, provider,
+       upstream_model, input_tokens, cached_input_tokens, output_tokens, usage_source, labels,
+       previous, latest)
+       SELECT tenant, request_id, state, token, fingerprint, recovered, key_id, model,
+       budget_period, opened_at, ended_at, result, cost, charged, would_have_cost, price, provider,
+       upstream_model, input_tokens, cached_input_tokens, output_tokens, usage_source, labels,
+       0, 0 FROM calls_4 WHERE state <> 'open' ORDER BY ended_at, tenant, request_id)",
+    R"(UPDATE calls SET previous = chain.previous, latest = chain.latest FROM (SELECT id AS of_id,
+       COALESCE(LAG(id) OVER each, 0) AS previous, MAX(opened_at) OVER each AS latest FROM calls
+       WINDOW each AS (PARTITION BY tenant ORDER BY id)) AS chain WHERE id = chain.of_id)",
+    "DROP TABLE calls_4",
+    // An id is charged once. Ids of the server's own making sort by time.
+    "CREATE UNIQUE INDEX calls_of_id ON calls (request_id, tenant, "
+    "(CASE WHEN state = 'posted' THEN 0 ELSE id END))",
+    "CREATE INDEX calls_in_time ON calls (opened_at)",
+
+    // The same for transfers: `previous` of the tenant, and the latest time until then.
+    "ALTER TABLE transfers ADD COLUMN previous $INT NOT NULL DEFAULT 0",
+    "ALTER TABLE transfers ADD COLUMN latest $INT NOT NULL DEFAULT 0",
+    "DROP INDEX transfers_of_tenant",
+
+    // Of bonus that was spent, grants learn when one of them expires: `remaining` is what was left
+    // then. All together have what the account has as bonus, or more: the oldest have less.
+    "CREATE INDEX grants_due ON grants (expires_at) WHERE remaining > 0",
+
+    // Of transfers the latest time of writing, of calls the latest begin.
+    "ALTER TABLE accounts ADD COLUMN last_transfer $INT NOT NULL DEFAULT 0",
+    "ALTER TABLE accounts ADD COLUMN latest_transfer $INT NOT NULL DEFAULT 0",
+    "ALTER TABLE accounts ADD COLUMN last_call $INT NOT NULL DEFAULT 0",
+    "ALTER TABLE accounts ADD COLUMN latest_call $INT NOT NULL DEFAULT 0",
+    R"(UPDATE accounts SET last_transfer = id, latest_transfer = latest FROM (SELECT tenant AS of,
+       MAX(id) AS id, MAX(created_at) AS latest FROM transfers GROUP BY tenant) AS t
+       WHERE tenant = t.of)",
+    R"(UPDATE accounts SET last_call = id, latest_call = latest FROM (SELECT tenant AS of,
+       MAX(id) AS id, MAX(opened_at) AS latest FROM calls GROUP BY tenant) AS c
+       WHERE tenant = c.of)",
+};
+
+constexpr std::string_view kChainTransfers =
+    R"(UPDATE transfers SET previous = chain.previous, latest = chain.latest FROM (SELECT id AS
+       of_id, COALESCE(LAG(id) OVER each, 0) AS previous, MAX(created_at) OVER each AS latest FROM
+       transfers WINDOW each AS (PARTITION BY tenant ORDER BY id)) AS chain
+       WHERE id = chain.of_id)";
+
+constexpr std::string_view kSqlite5[] = {
+    "DROP TRIGGER transfers_stay",
+    kChainTransfers,
+    kTransfersStay,
+
+    // The table anew, without `held`, which a constraint of the old one names.
+    "CREATE TABLE accounts_5 ("
+    "tenant TEXT PRIMARY KEY, "
+    "cash INTEGER NOT NULL CHECK (cash >= 0), "
+    "bonus INTEGER NOT NULL CHECK (bonus >= 0), "
+    "created_at INTEGER NOT NULL, "
+    "last_transfer INTEGER NOT NULL DEFAULT 0, "
+    "latest_transfer INTEGER NOT NULL DEFAULT 0, "
+    "last_call INTEGER NOT NULL DEFAULT 0, "
+    "latest_call INTEGER NOT NULL DEFAULT 0) STRICT, WITHOUT ROWID",
+    "INSERT INTO accounts_5 SELECT tenant, cash, bonus, created_at, last_transfer, "
+    "latest_transfer, last_call, latest_call FROM accounts",
+    "DROP TABLE accounts",
+    "ALTER TABLE accounts_5 RENAME TO accounts",
+};
+
+constexpr std::string_view kPostgres5[] = {
+    "DROP TRIGGER transfers_stay ON transfers",
+    kChainTransfers,
+    kTransfersStayPostgres,
+    "ALTER TABLE accounts DROP COLUMN held",
+};
+
 }  // namespace
 
 const std::vector<SchemaStep>& SchemaSteps() {
@@ -176,6 +319,7 @@ const std::vector<SchemaStep>& SchemaSteps() {
       {.version = 2, .statements = kTables2, .sqlite_only = {}, .postgres_only = {}},
       {.version = 3, .statements = kTables3, .sqlite_only = {}, .postgres_only = {}},
       {.version = 4, .statements = kTables4, .sqlite_only = {}, .postgres_only = {}},
+      {.version = 5, .statements = kTables5, .sqlite_only = kSqlite5, .postgres_only = kPostgres5},
   };
   return steps;
 }

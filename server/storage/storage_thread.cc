@@ -20,28 +20,34 @@ bool IsOfDatabase(const absl::Status& status) {
 
 }  // namespace
 
-void Work::Run() { thread_->Gather(this); }
-
 StorageThread::StorageThread(Options options, std::unique_ptr<Database> database)
     : options_(std::move(options)),
       database_(std::move(database)),
       writable_(database_ != nullptr),
       retry_(loop_, [this] { RunBatch(); }),
-      pace_(loop_, [this] { flush_.Run(); }),
-      flush_(*this) {
+      pace_(loop_, [this] { RunNextBatch(); }),
+      begin_(*this) {
   if (database_ == nullptr) retry_.Arm(options_.retry);
   thread_ = std::thread([this] { loop_.Run(); });
 }
 
-StorageThread::~StorageThread() { Stop(); }
+StorageThread::~StorageThread() {
+  Stop();
+  TakeSubmitted();
+}
 
 bool StorageThread::Submit(std::unique_ptr<Work> work) {
   if (waiting_.fetch_add(1, std::memory_order_relaxed) >= options_.waiting_max && !work->keep()) {
     waiting_.fetch_sub(1, std::memory_order_relaxed);
     return false;
   }
-  work->thread_ = this;
-  loop_.Post(work.release());
+  Work* newest = submitted_.load(std::memory_order_relaxed);
+  do {
+    work->next_ = newest;
+  } while (!submitted_.compare_exchange_weak(newest, work.get(), std::memory_order_release,
+                                             std::memory_order_relaxed));
+  work.release();
+  if (!begun_.exchange(true, std::memory_order_acq_rel)) loop_.Post(&begin_);
   return true;
 }
 
@@ -58,23 +64,38 @@ void StorageThread::Stop() {
   thread_.join();
 }
 
-void StorageThread::Gather(Work* work) {
-  batch_.emplace_back(work);
-  if (std::exchange(flush_posted_, true)) return;
+void StorageThread::BeginBatch() {
   const base::Instant now = options_.clock->MonotonicNow();
   if (now < next_batch_) {
     pace_.Arm(next_batch_ - now);
   } else {
-    loop_.Post(&flush_);
+    RunNextBatch();
   }
+}
+
+void StorageThread::RunNextBatch() {
+  // Before it is taken what was submitted: who comes later begins the next one. It reads what the
+  // others have written there, so that what they submitted before is seen.
+  begun_.exchange(false, std::memory_order_acq_rel);
+  RunBatch();
+}
+
+StorageThread::Batch StorageThread::TakeSubmitted() {
+  Batch taken;
+  Work* work = submitted_.exchange(nullptr, std::memory_order_acquire);
+  while (work != nullptr) {
+    taken.emplace_back(work);
+    work = work->next_;
+  }
+  std::reverse(taken.begin(), taken.end());
+  return taken;
 }
 
 void StorageThread::RunBatch() {
   next_batch_ = options_.clock->MonotonicNow() + options_.interval;
   retry_.Cancel();
   Batch all = std::exchange(kept_, {});
-  std::move(batch_.begin(), batch_.end(), std::back_inserter(all));
-  batch_.clear();
+  std::ranges::move(TakeSubmitted(), std::back_inserter(all));
   for (size_t begin = 0; begin < all.size(); begin += kBatchMax) {
     Batch batch;
     std::move(all.begin() + static_cast<std::ptrdiff_t>(begin),

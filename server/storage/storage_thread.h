@@ -26,8 +26,9 @@ namespace pingti::storage {
 class StorageThread;
 
 // One thing to read or write. Its members are called on the storage thread.
-class Work : public base::LoopTask {
+class Work {
  public:
+  virtual ~Work() = default;
   // Work of a batch runs in this order, by default that of its coming: transactions of two replicas
   // that lock the same accounts in the same order do not wait for each other in a circle.
   virtual std::string_view order() const { return ""; }
@@ -41,8 +42,7 @@ class Work : public base::LoopTask {
 
  private:
   friend class StorageThread;
-  void Run() override;
-  StorageThread* thread_ = nullptr;
+  Work* next_ = nullptr;  // that was submitted before it
 };
 
 class StorageThread {
@@ -70,7 +70,7 @@ class StorageThread {
   StorageThread(const StorageThread&) = delete;
   StorageThread& operator=(const StorageThread&) = delete;
 
-  // Any thread; takes neither a lock nor, while the thread is at work, a system call. False: the
+  // Any thread; takes no lock, and a system call only for the first work of a batch. False: the
   // line is full; `work` was dropped without Done().
   bool Submit(std::unique_ptr<Work> work);
 
@@ -85,22 +85,20 @@ class StorageThread {
   base::EventLoop& loop() { return loop_; }  // for timers of who submits
 
  private:
-  friend class Work;
-  class Flush : public base::LoopTask {
+  class Begin : public base::LoopTask {
    public:
-    explicit Flush(StorageThread& thread) : thread_(thread) {}
-    void Run() override {
-      thread_.flush_posted_ = false;
-      thread_.RunBatch();
-    }
+    explicit Begin(StorageThread& thread) : thread_(thread) {}
+    void Run() override { thread_.BeginBatch(); }
 
    private:
     StorageThread& thread_;
   };
   using Batch = std::vector<std::unique_ptr<Work>>;
 
-  void Gather(Work* work);
+  void BeginBatch();
+  void RunNextBatch();
   void RunBatch();
+  Batch TakeSubmitted();
   absl::Status RunTogether(const Batch& batch);
   void RunEach(Batch batch, absl::Status why);
   void End(std::unique_ptr<Work> work, const absl::Status& status);
@@ -109,15 +107,15 @@ class StorageThread {
   const Options options_;
   std::unique_ptr<Database> database_;
   std::atomic<bool> writable_;
-  std::atomic<int64_t> waiting_{0};  // work that was given and is not done
+  std::atomic<int64_t> waiting_{0};        // work that was given and is not done
+  std::atomic<Work*> submitted_{nullptr};  // newest first
+  std::atomic<bool> begun_{false};         // begin_ is posted or pace_ armed: a batch will come
   base::EventLoop loop_;
   base::Timer retry_;
   base::Timer pace_;
   base::Instant next_batch_;  // not before it
-  Flush flush_;
-  Batch batch_;
-  Batch kept_;  // work that waits for the database
-  bool flush_posted_ = false;
+  Begin begin_;
+  Batch kept_;             // work that waits for the database
   bool stopping_ = false;  // of the storage thread
   std::thread thread_;
 };

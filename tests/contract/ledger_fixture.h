@@ -47,6 +47,15 @@ class LedgerContract : public ::testing::TestWithParam<MakeLedgerHarness> {
         ADD_FAILURE() << finding.tenant << ": " << finding.what;
       }
     });
+    // What this connection knows is what another reads.
+    const Balance known = BalanceOf(kAcme);
+    storage::DatabaseOptions beside = harness_->options();
+    beside.read_only = true;
+    const auto reader = storage::Database::Open(beside);
+    ASSERT_TRUE(reader.ok()) << reader.status();
+    DoWith(**reader, [&](Ledger& ledger) {
+      EXPECT_EQ(ledger.GetBalance(kAcme).value_or(Balance{.cash = -1}), known);
+    });
   }
 
   std::unique_ptr<storage::Database> Connect() {

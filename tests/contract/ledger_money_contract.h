@@ -20,13 +20,32 @@ TEST_P(LedgerContract, BonusIsSpentBeforeCashOldestFirst) {
   Hold(Request("a", 100));
   EXPECT_EQ(End(EndOf("a", 90)).balance, (Balance{.cash = 91, .bonus = 0, .held = 0}));
   const std::vector<Transfer> charges = Transfers({.tenant = kAcme, .kind = "charge"});
-  ASSERT_EQ(charges.size(), 3u);  // newest first
-  EXPECT_EQ(charges[2].debit, kBonus);
-  EXPECT_EQ(charges[2].nano, 30);
+  ASSERT_EQ(charges.size(), 2u);  // newest first
   EXPECT_EQ(charges[1].debit, kBonus);
-  EXPECT_EQ(charges[1].nano, 50);
+  EXPECT_EQ(charges[1].nano, 80);
   EXPECT_EQ(charges[0].debit, kCash);
   EXPECT_EQ(charges[0].nano, 10);
+}
+
+TEST_P(LedgerContract, OfTwoBonusesTheOlderIsSpentFirst) {
+  // The second one expires, the first does not.
+  OpenAccount(kAcme, 0, /*bonus=*/30);
+  Do([&](Ledger& ledger) {
+    ledger.Add(
+        {.tenant = kAcme, .nano = 1, .reference = "t1", .actor = "", .reason = "", .at = now_},
+        {.bonus_percent = 5'000, .bonus_lifetime = absl::Hours(24)});
+  });
+  Hold(Request("a", 40));
+  End(EndOf("a", 40));
+  EXPECT_EQ(BalanceOf(kAcme), (Balance{.cash = 1, .bonus = 40, .held = 0}));
+  const auto expire = [&](absl::Time at) {
+    int64_t expired = 0;
+    Do([&](Ledger& ledger) { expired = ledger.ExpireBonus(at); });
+    return expired;
+  };
+  EXPECT_EQ(expire(now_ + absl::Hours(24)), 40);  // of 50, 10 were spent after the 30 of the first
+  EXPECT_EQ(expire(now_ + absl::Hours(48)), 0);
+  EXPECT_EQ(BalanceOf(kAcme), (Balance{.cash = 1, .bonus = 0, .held = 0}));
 }
 
 TEST_P(LedgerContract, BonusExpiresButNotWhatCallsHold) {

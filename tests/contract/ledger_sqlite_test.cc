@@ -60,16 +60,15 @@ TEST(SqliteLedgerTest, OneThatContradictsItselfIsNotUsed) {
     const auto database = storage::Database::Open(harness.options());
     ASSERT_TRUE(database.ok()) << database.status();
     const absl::Status changed = (*database)->Transact([&] {
-      (*database)->session() << "UPDATE accounts SET cash = 5";
-      (*database)->session() << "UPDATE accounts SET held = 1";
+      (*database)->session() << "UPDATE accounts SET bonus = 5";
     });
     ASSERT_TRUE(changed.ok()) << changed;
   }
   const absl::Status refused = start().status();
   EXPECT_TRUE(absl::IsFailedPrecondition(refused)) << refused;
   EXPECT_THAT(std::string(refused.message()),
-              ::testing::HasSubstr("tenant acme: held is not the sum of the open holds: 1 kept, 0 "
-                                   "open; restore a backup"));
+              ::testing::HasSubstr("tenant acme: there is more bonus than is left of the grants: 5 "
+                                   "kept, 0 left; restore a backup"));
 }
 
 }  // namespace
