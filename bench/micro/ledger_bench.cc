@@ -56,7 +56,8 @@ class KnownLedger {
   // Held and charged; tenants take turns in an order that is no order.
   void Call(Ledger& ledger) {
     const int64_t number = calls_++;
-    HoldRequest request;
+    auto hold = std::make_shared<HoldRequest>();
+    HoldRequest& request = *hold;
     request.tenant = Tenant(number * 7'919);
     // Sorts by time, as the ids that the server makes.
     request.request_id = std::to_string(1'000'000'000'000 + number);
@@ -71,8 +72,8 @@ class KnownLedger {
     end.tenant = request.tenant;
     end.request_id = request.request_id;
     end.token = request.token;
+    end.hold = hold;
     end.held = request.nano;
-    end.opened_at = request.at;
     end.post = true;
     end.cost = 4'000'000;
     end.price = "yi-large@2024-06-01";

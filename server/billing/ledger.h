@@ -104,8 +104,10 @@ class Ledger : public storage::Attachment {
   // Null: there is none. Valid until the transaction ends.
   Account* Touch(const std::string& tenant);
   void MarkChanged(const std::string& tenant, Account* account);
-  // Of the call with this id, also one that has ended: fills statements_->found_*.
+  // Of the call with this id, also one that has ended: fills statements_->found*.
   bool FindCall(const std::string& tenant, const std::string& request_id);
+  // Only of one that has ended, and only for an id of the caller's: others are not used twice.
+  bool FindEnded(const HoldRequest& request);
   HoldReply Repeated(const HoldRequest& request, Account* account);
   void SetInputs(const HoldRequest& request);
 
@@ -119,13 +121,12 @@ class Ledger : public storage::Attachment {
   // What was taken for a hold that there is not.
   void GiveBackBudget(const HoldRequest& request, int64_t nano);
   // A call has ended, which held as much and is charged as much.
-  void SettleBudget(const CallEnd& end, int64_t held, int64_t charged);
+  void SettleBudget(const HoldRequest& hold, int64_t held, int64_t charged);
   BudgetStatements& BudgetOf(const std::string& tenant, const std::string& key_id,
                              const std::string& period);
 
-  // Nothing: it is not open, or not this one's, or `held` is not what is held for it, or it was
-  // not opened at that time.
-  std::optional<EndReply> EndOpen(const CallEnd& end, int64_t held, int64_t opened_at,
+  // Nothing: it is not open, or not this one's, or `held` is not what is held for it.
+  std::optional<EndReply> EndOpen(const CallEnd& end, const HoldRequest& hold, int64_t held,
                                   bool recovered, Account* account);
   // Takes `nano` from bonus, then from cash, to revenue.
   void Charge(const CallEnd& end, int64_t nano, Account* account);

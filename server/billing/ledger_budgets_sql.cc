@@ -71,9 +71,9 @@ void Ledger::GiveBackBudget(const HoldRequest& request, int64_t nano) {
   Statements::Change(s.settle);
 }
 
-void Ledger::SettleBudget(const CallEnd& end, int64_t held, int64_t charged) {
-  if (end.budget_period.empty()) return;
-  BudgetStatements& s = BudgetOf(end.tenant, end.key_id, end.budget_period);
+void Ledger::SettleBudget(const HoldRequest& hold, int64_t held, int64_t charged) {
+  if (hold.budget.period.empty()) return;
+  BudgetStatements& s = BudgetOf(hold.tenant, hold.key_id, hold.budget.period);
   s.nano = held;
   s.charged = charged;
   PINGTI_CHECK(Statements::Change(s.settle) == 1, "its hold has made the row");

@@ -67,15 +67,26 @@ void Ledger::BeforeCommit() {
 
 bool Ledger::FindCall(const std::string& tenant, const std::string& request_id) {
   Statements& s = *statements_;
-  s.tenant = tenant;
-  s.request_id = request_id;
+  s.tenant = s.found.tenant = tenant;
+  s.request_id = s.found.request_id = request_id;
   if (Statements::Run(s.find_open)) {
     s.found_state = kOpen;
     s.found_charged = 0;
     s.found_recovered = 0;
-    return true;
+  } else {
+    s.found_held = 0;
+    if (!Statements::Run(s.find_ended)) return false;
   }
-  s.found_held = 0;
+  s.found.token = static_cast<uint64_t>(s.found_token);
+  s.found.at = absl::FromUnixMicros(s.found_at);
+  return true;
+}
+
+bool Ledger::FindEnded(const HoldRequest& request) {
+  if (request.fingerprint.empty()) return false;
+  Statements& s = *statements_;
+  s.tenant = request.tenant;
+  s.request_id = request.request_id;
   return Statements::Run(s.find_ended);
 }
 
@@ -103,7 +114,7 @@ HoldReply Ledger::Hold(const HoldRequest& request) {
     return OverBudget(account->balance, taken.use);
   }
   SetInputs(request);
-  if (Statements::Change(s.open_call) == 0) {
+  if (FindEnded(request) || Statements::Change(s.open_call) == 0) {
     GiveBackBudget(request, request.nano);
     PINGTI_CHECK(FindCall(request.tenant, request.request_id), "it was in the way");
     return Repeated(request, account);
@@ -115,10 +126,10 @@ HoldReply Ledger::Hold(const HoldRequest& request) {
 HoldReply Ledger::Repeated(const HoldRequest& request, Account* account) {
   Statements& s = *statements_;
   const Balance& balance = account->balance;
-  if (s.found_token == static_cast<int64_t>(request.token) && s.found_state == kOpen) {
+  if (s.found.token == request.token && s.found_state == kOpen) {
     return {.balance = balance};
   }
-  if (s.found_fingerprint != request.fingerprint) {
+  if (s.found.fingerprint != request.fingerprint) {
     return {.verdict = HoldVerdict::kIdOfOther, .balance = balance};
   }
   if (s.found_state != kVoided) {
@@ -131,7 +142,7 @@ HoldReply Ledger::Repeated(const HoldRequest& request, Account* account) {
   const BudgetTake taken = TakeBudget(request, request.nano);
   if (!taken.fits) return OverBudget(balance, taken.use);
   SetInputs(request);
-  Statements::Change(s.reopen_call);
+  PINGTI_CHECK(Statements::Change(s.open_call) == 1, "the account is locked");
   account->balance.held += request.nano;
   return {.balance = balance, .budget = taken.use};
 }
@@ -143,7 +154,7 @@ HoldReply Ledger::GrowHold(const HoldRequest& request, int64_t nano) {
   if (account == nullptr) return reply;
   reply.balance = account->balance;
   if (!FindCall(request.tenant, request.request_id) || s.found_state != kOpen) return reply;
-  if (s.found_token != static_cast<int64_t>(request.token)) return reply;
+  if (s.found.token != request.token) return reply;
   const int64_t more = nano - s.found_held;
   if (more > 0) {
     if (account->balance.available() < more) return reply;
@@ -173,26 +184,29 @@ EndReply Ledger::End(const CallEnd& end) {
   Statements& s = *statements_;
   Account* account = Touch(end.tenant);
   if (account == nullptr) return {.late = true};
-  if (end.held >= 0) {
-    if (auto reply = EndOpen(end, end.held, Micros(end.opened_at), /*recovered=*/false, account))
-      return *reply;
+  if (end.hold != nullptr) {
+    if (auto reply = EndOpen(end, *end.hold, end.held, /*recovered=*/false, account)) return *reply;
   }
   const bool found = FindCall(end.tenant, end.request_id);
-  if (!found || s.found_token != static_cast<int64_t>(end.token)) {
+  if (!found || s.found.token != end.token) {
     return {.late = true, .balance = account->balance};
   }
   if (s.found_state != kOpen) {
     return {
         .late = s.found_recovered != 0, .charged = s.found_charged, .balance = account->balance};
   }
-  const auto reply = EndOpen(end, s.found_held, s.found_opened_at, /*recovered=*/false, account);
+  const auto reply = EndOpen(end, s.found, s.found_held, /*recovered=*/false, account);
   PINGTI_CHECK(reply.has_value(), "it was found under the account's lock");
   return *reply;
 }
 
-std::optional<EndReply> Ledger::EndOpen(const CallEnd& end, int64_t held, int64_t opened_at,
+std::optional<EndReply> Ledger::EndOpen(const CallEnd& end, const HoldRequest& hold, int64_t held,
                                         bool recovered, Account* account) {
   Statements& s = *statements_;
+  s.hold = hold;
+  s.token = static_cast<int64_t>(hold.token);
+  s.held = held;
+  if (Statements::Change(s.close_call) == 0) return std::nullopt;
   const int64_t cost = end.post ? end.cost : 0;
   // What others hold is theirs: the tenant pays from its own hold and what is free.
   const int64_t charged = std::min(cost, account->balance.available() + held);
@@ -208,19 +222,14 @@ std::optional<EndReply> Ledger::EndOpen(const CallEnd& end, int64_t held, int64_
   s.cached = end.usage.cached_input_tokens;
   s.output = end.usage.output_tokens;
   s.usage_source = telemetry::UsageSourceName(end.usage.source);
-  s.token = static_cast<int64_t>(end.token);
-  s.held = held;
-  s.opened_at = opened_at;
+  s.opened_at = Micros(hold.at);
   s.previous = account->last_call;
-  s.latest = std::max(account->latest_call, opened_at);
-  const int64_t id = s.Insert(s.end_call);
-  if (id == 0) return std::nullopt;
-  account->last_call = id;
+  s.latest = std::max(account->latest_call, s.opened_at);
+  account->last_call = s.Insert(s.end_call);
   account->latest_call = s.latest;
   MarkChanged(end.tenant, account);
-  Statements::Change(s.close_call);
   account->balance.held -= held;
-  SettleBudget(end, held, charged);
+  SettleBudget(hold, held, charged);
   Charge(end, charged, account);
   if (charged < cost) {
     Write({.tenant = end.tenant,
@@ -277,16 +286,15 @@ int64_t Ledger::RecoverCalls(absl::Time dead_before, absl::Time now, int max) {
     int64_t token = 0, delivered = 0;
     soci::statement find =
         (sql.prepare << "SELECT tenant, request_id, token, delivered, price, provider, "
-                        "upstream_model, input_tokens, cached_input_tokens, output_tokens, labels, "
-                        "key_id, budget_period FROM open_calls WHERE owner NOT IN "
+                        "upstream_model, input_tokens, cached_input_tokens, output_tokens, labels "
+                        "FROM open_calls WHERE owner NOT IN "
                         "(SELECT id FROM owners WHERE seen_at >= :before) "
                         "ORDER BY tenant, request_id LIMIT :max",
          soci::into(call.tenant), soci::into(call.request_id), soci::into(token),
          soci::into(delivered), soci::into(call.price), soci::into(call.provider),
          soci::into(call.upstream_model), soci::into(call.usage.input_tokens),
          soci::into(call.usage.cached_input_tokens), soci::into(call.usage.output_tokens),
-         soci::into(call.labels), soci::into(call.key_id), soci::into(call.budget_period),
-         soci::use(before, "before"), soci::use(max, "max"));
+         soci::into(call.labels), soci::use(before, "before"), soci::use(max, "max"));
     find.execute();
     while (find.fetch()) {
       call.token = static_cast<uint64_t>(token);
@@ -305,7 +313,7 @@ int64_t Ledger::RecoverCalls(absl::Time dead_before, absl::Time now, int max) {
     if (account == nullptr) continue;
     if (!FindCall(call.tenant, call.request_id) || statements_->found_state != kOpen) continue;
     const Statements& s = *statements_;
-    if (EndOpen(call, s.found_held, s.found_opened_at, /*recovered=*/true, account)) ++ended;
+    if (EndOpen(call, s.found, s.found_held, /*recovered=*/true, account)) ++ended;
   }
   return ended;
 }

@@ -61,21 +61,22 @@ struct Ledger::Statements {
   // Outputs, and what is written of an account.
   Balance balance;
   int64_t last_transfer = 0, latest_transfer = 0, last_call = 0, latest_call = 0;
-  int64_t found_token = 0, found_held = 0, found_opened_at = 0, found_charged = 0;
-  int64_t found_remaining = 0;
+  // Of FindCall(): its hold as far as it is needed, in `found`.
+  HoldRequest found;
+  int64_t found_token = 0, found_at = 0, found_held = 0, found_charged = 0;
   int found_recovered = 0;
-  std::string found_state, found_fingerprint;
+  std::string found_state;
+  int64_t found_remaining = 0;  // of a grant
 
   soci::statement lock_account;
   soci::statement sum_held;
   soci::statement open_call;
-  soci::statement reopen_call;
   soci::statement find_open;
   soci::statement find_ended;
   soci::statement set_held;
   soci::statement note_delivered;
-  soci::statement end_call;
   soci::statement close_call;
+  soci::statement end_call;
   soci::statement set_account;
   soci::statement next_grant;
   soci::statement use_grant;

@@ -20,17 +20,11 @@ constexpr char kSumHeld[] =
     "SELECT CAST(COALESCE(SUM(held), 0) AS BIGINT) FROM open_calls WHERE tenant = :tenant";
 constexpr char kOpenCall[] =
     "INSERT INTO open_calls (tenant, request_id, token, fingerprint, owner, key_id, model, "
-    "budget_period, held, opened_at) SELECT :tenant, :id, CAST(:token AS BIGINT), :fingerprint, "
-    ":owner, :key, :model, :period, CAST(:nano AS BIGINT), CAST(:at AS BIGINT) WHERE NOT EXISTS "
-    "(SELECT 1 FROM calls WHERE request_id = :id AND tenant = :tenant) ON CONFLICT DO NOTHING";
-// Of an id that was voided.
-constexpr char kReopenCall[] =
-    "INSERT INTO open_calls (tenant, request_id, token, fingerprint, owner, key_id, model, "
     "budget_period, held, opened_at) VALUES (:tenant, :id, :token, :fingerprint, :owner, :key, "
-    ":model, :period, :nano, :at)";
+    ":model, :period, :nano, :at) ON CONFLICT DO NOTHING";
 constexpr char kFindOpen[] =
-    "SELECT token, fingerprint, held, opened_at FROM open_calls WHERE tenant = :tenant AND "
-    "request_id = :id";
+    "SELECT token, fingerprint, key_id, model, budget_period, held, opened_at FROM open_calls "
+    "WHERE tenant = :tenant AND request_id = :id";
 constexpr char kFindEnded[] =
     "SELECT state, token, fingerprint, charged, recovered FROM calls WHERE request_id = :id AND "
     "tenant = :tenant ORDER BY id DESC LIMIT 1";
@@ -41,19 +35,16 @@ constexpr char kNoteDelivered[] =
     "upstream_model = :upstream, input_tokens = :input, cached_input_tokens = :cached, "
     "output_tokens = :output, labels = :labels WHERE tenant = :tenant AND request_id = :id AND "
     "token = :token";
-// Of an open call, to which it is equal in what is not known here.
+constexpr char kCloseCall[] =
+    "DELETE FROM open_calls WHERE tenant = :tenant AND request_id = :id AND token = :token AND "
+    "held = :held";
 constexpr char kEndCall[] =
     "INSERT INTO calls (tenant, request_id, state, token, fingerprint, recovered, key_id, model, "
     "budget_period, opened_at, ended_at, result, cost, charged, would_have_cost, price, provider, "
     "upstream_model, input_tokens, cached_input_tokens, output_tokens, usage_source, labels, "
-    "previous, latest) SELECT tenant, request_id, :state, token, fingerprint, "
-    "CAST(:recovered AS BIGINT), key_id, model, budget_period, opened_at, CAST(:at AS BIGINT), "
-    ":result, CAST(:cost AS BIGINT), CAST(:charged AS BIGINT), CAST(:would AS BIGINT), :price, "
-    ":provider, :upstream, CAST(:input AS BIGINT), CAST(:cached AS BIGINT), "
-    "CAST(:output AS BIGINT), :source, :labels, CAST(:previous AS BIGINT), "
-    "CAST(:latest AS BIGINT) FROM open_calls WHERE tenant = :tenant AND request_id = :id AND "
-    "token = :token AND held = :held AND opened_at = :opened";
-constexpr char kCloseCall[] = "DELETE FROM open_calls WHERE tenant = :tenant AND request_id = :id";
+    "previous, latest) VALUES (:tenant, :id, :state, :token, :fingerprint, :recovered, :key, "
+    ":model, :period, :opened, :at, :result, :cost, :charged, :would, :price, :provider, "
+    ":upstream, :input, :cached, :output, :source, :labels, :previous, :latest)";
 constexpr char kSetAccount[] =
     "UPDATE accounts SET cash = :cash, bonus = :bonus, last_transfer = :last_transfer, "
     "latest_transfer = :latest_transfer, last_call = :last_call, latest_call = :latest_call "
@@ -95,16 +86,12 @@ Ledger::Statements::Statements(storage::Database& database)
                  use(hold.fingerprint, "fingerprint"), use(hold.owner, "owner"),
                  use(hold.key_id, "key"), use(hold.model, "model"),
                  use(hold.budget.period, "period"), use(nano, "nano"), use(at, "at"))),
-      reopen_call((database.session().prepare << kReopenCall, use(hold.tenant, "tenant"),
-                   use(hold.request_id, "id"), use(token, "token"),
-                   use(hold.fingerprint, "fingerprint"), use(hold.owner, "owner"),
-                   use(hold.key_id, "key"), use(hold.model, "model"),
-                   use(hold.budget.period, "period"), use(nano, "nano"), use(at, "at"))),
       find_open((database.session().prepare << kFindOpen, into(found_token),
-                 into(found_fingerprint), into(found_held), into(found_opened_at),
-                 use(tenant, "tenant"), use(request_id, "id"))),
+                 into(found.fingerprint), into(found.key_id), into(found.model),
+                 into(found.budget.period), into(found_held), into(found_at), use(tenant, "tenant"),
+                 use(request_id, "id"))),
       find_ended((database.session().prepare << kFindEnded, into(found_state), into(found_token),
-                  into(found_fingerprint), into(found_charged), into(found_recovered),
+                  into(found.fingerprint), into(found_charged), into(found_recovered),
                   use(request_id, "id"), use(tenant, "tenant"))),
       set_held((database.session().prepare << kSetHeld, use(nano, "nano"), use(tenant, "tenant"),
                 use(request_id, "id"))),
@@ -113,19 +100,20 @@ Ledger::Statements::Statements(storage::Database& database)
                       use(end.upstream_model, "upstream"), use(input, "input"),
                       use(cached, "cached"), use(output, "output"), use(end.labels, "labels"),
                       use(end.tenant, "tenant"), use(end.request_id, "id"), use(token, "token"))),
-      end_call(
-          IntoId((database.session().prepare << Inserting(kEndCall, database.engine()),
-                  use(state, "state"), use(recovered, "recovered"), use(at, "at"),
-                  use(end.result, "result"), use(end.cost, "cost"), use(charged, "charged"),
-                  use(would_have_cost, has_would_have_cost, "would"), use(end.price, "price"),
-                  use(end.provider, "provider"), use(end.upstream_model, "upstream"),
-                  use(input, "input"), use(cached, "cached"), use(output, "output"),
-                  use(usage_source, "source"), use(end.labels, "labels"), use(previous, "previous"),
-                  use(latest, "latest"), use(end.tenant, "tenant"), use(end.request_id, "id"),
-                  use(token, "token"), use(held, "held"), use(opened_at, "opened")),
-                 database.engine(), &returned_id)),
-      close_call((database.session().prepare << kCloseCall, use(end.tenant, "tenant"),
-                  use(end.request_id, "id"))),
+      close_call((database.session().prepare << kCloseCall, use(hold.tenant, "tenant"),
+                  use(hold.request_id, "id"), use(token, "token"), use(held, "held"))),
+      end_call(IntoId(
+          (database.session().prepare << Inserting(kEndCall, database.engine()),
+           use(hold.tenant, "tenant"), use(hold.request_id, "id"), use(state, "state"),
+           use(token, "token"), use(hold.fingerprint, "fingerprint"), use(recovered, "recovered"),
+           use(hold.key_id, "key"), use(hold.model, "model"), use(hold.budget.period, "period"),
+           use(opened_at, "opened"), use(at, "at"), use(end.result, "result"),
+           use(end.cost, "cost"), use(charged, "charged"),
+           use(would_have_cost, has_would_have_cost, "would"), use(end.price, "price"),
+           use(end.provider, "provider"), use(end.upstream_model, "upstream"), use(input, "input"),
+           use(cached, "cached"), use(output, "output"), use(usage_source, "source"),
+           use(end.labels, "labels"), use(previous, "previous"), use(latest, "latest")),
+          database.engine(), &returned_id)),
       set_account((database.session().prepare << kSetAccount, use(balance.cash, "cash"),
                    use(balance.bonus, "bonus"), use(last_transfer, "last_transfer"),
                    use(latest_transfer, "latest_transfer"), use(last_call, "last_call"),

@@ -156,6 +156,7 @@ class Hold {
   }
   void End(CallEnd end) {
     Name(&end);
+    end.hold = std::shared_ptr<const HoldRequest>(ticket_, &ticket_->request);
     end.held = nano_;
     ticket_->signal_ = nullptr;
     const bool was_refused = is_refused();
@@ -171,10 +172,6 @@ class Hold {
     end->tenant = ticket_->request.tenant;
     end->request_id = ticket_->request.request_id;
     end->token = ticket_->request.token;
-    end->opened_at = ticket_->request.at;
-    if (ticket_->request.budget.period.empty()) return;
-    end->key_id = ticket_->request.key_id;
-    end->budget_period = ticket_->request.budget.period;
   }
 
   LedgerStore* store_ = nullptr;

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -83,10 +84,9 @@ struct CallEnd {
   std::string tenant;
   std::string request_id;
   uint64_t token = 0;
-  // As far as who ends it knows: what is held for it, below 0 where that is unknown, and `at` of
-  // its hold.
-  int64_t held = -1;
-  absl::Time opened_at;
+  // As far as who ends it knows: its hold, and what is held by now. Null: it is looked up.
+  std::shared_ptr<const HoldRequest> hold{};
+  int64_t held = 0;
   bool post = false;  // false: void, nothing is charged
   int64_t cost = 0;
   std::optional<int64_t> would_have_cost;
@@ -97,8 +97,6 @@ struct CallEnd {
   model::Usage usage{};
   std::string labels{};  // JSON object, or empty
   absl::Time at;
-  std::string key_id{};         // with budget_period
-  std::string budget_period{};  // as in its hold; empty: none
 };
 
 struct EndReply {

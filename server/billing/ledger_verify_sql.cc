@@ -74,6 +74,10 @@ constexpr Check kChecks[] = {
     {"a call runs that was charged",
      "SELECT o.tenant, 'call ' || o.request_id FROM open_calls o JOIN calls c ON "
      "c.request_id = o.request_id AND c.tenant = o.tenant AND c.state = 'posted'"},
+    {"a call or a transfer is of no account",
+     "SELECT tenant, CAST(COUNT(*) AS TEXT) FROM (SELECT tenant FROM open_calls UNION ALL SELECT "
+     "tenant FROM calls UNION ALL SELECT tenant FROM transfers) AS every WHERE tenant NOT IN "
+     "(SELECT tenant FROM accounts) GROUP BY tenant"},
     {"the budget of a key is not what its calls were charged and hold",
      "SELECT tenant, 'key ' || key_id || ' in ' || period || ', ' || CAST(SUM(spent) AS TEXT) || "
      "' spent too much, ' || CAST(SUM(held) AS TEXT) || ' held too much' FROM (SELECT tenant, "

@@ -89,11 +89,11 @@ constexpr std::string_view kTransfersStay =
     "CREATE TRIGGER transfers_stay BEFORE UPDATE ON transfers "
     "BEGIN SELECT RAISE(ABORT, 'transfers are never changed'); END";
 
-constexpr std::string_view kSqlite1[] = {
-    kTransfersStay,
+constexpr std::string_view kTransfersRemain =
     "CREATE TRIGGER transfers_remain BEFORE DELETE ON transfers "
-    "BEGIN SELECT RAISE(ABORT, 'transfers are never deleted'); END",
-};
+    "BEGIN SELECT RAISE(ABORT, 'transfers are never deleted'); END";
+
+constexpr std::string_view kSqlite1[] = {kTransfersStay, kTransfersRemain};
 
 constexpr std::string_view kTransfersStayPostgres =
     "CREATE TRIGGER transfers_stay BEFORE UPDATE OR DELETE ON transfers "
@@ -176,7 +176,8 @@ constexpr std::string_view kTables4[] = {
 
 // From here on no index begins with the tenant where a call is written: with many tenants each call
 // would change a page of its own in each of them. A tenant's rows are found from its account, which
-// knows the last one, and each row knows the one before.
+// knows the last one, and each row knows the one before. Nor does the database look up the account
+// of each such row, which the transaction has locked.
 constexpr std::string_view kTables5[] = {
     "DROP INDEX calls_open",
     "DROP INDEX calls_in_time",
@@ -185,7 +186,7 @@ constexpr std::string_view kTables5[] = {
     // Calls that run, with what they hold, which is part of no balance any more: what a tenant
     // holds is the sum of these. `delivered` and what follows: noted so far.
     "CREATE TABLE open_calls ("
-    "tenant TEXT NOT NULL REFERENCES accounts (tenant), "
+    "tenant TEXT NOT NULL, "
     "request_id TEXT NOT NULL, "
     "token $INT NOT NULL, "
     "fingerprint TEXT NOT NULL, "
@@ -213,7 +214,7 @@ constexpr std::string_view kTables5[] = {
     // calls since some time knows where to stop.
     "CREATE TABLE calls ("
     "id $ROW, "
-    "tenant TEXT NOT NULL REFERENCES accounts (tenant), "
+    "tenant TEXT NOT NULL, "
     "request_id TEXT NOT NULL, "
     "state TEXT NOT NULL CHECK (state IN ('posted', 'voided')), "
     "token $INT NOT NULL, "
@@ -255,11 +256,6 @@ constexpr std::string_view kTables5[] = {
     "(CASE WHEN state = 'posted' THEN 0 ELSE id END))",
     "CREATE INDEX calls_in_time ON calls (opened_at)",
 
-    // The same for transfers: `previous` of the tenant, and the latest time until then.
-    "ALTER TABLE transfers ADD COLUMN previous $INT NOT NULL DEFAULT 0",
-    "ALTER TABLE transfers ADD COLUMN latest $INT NOT NULL DEFAULT 0",
-    "DROP INDEX transfers_of_tenant",
-
     // Of bonus that was spent, grants learn when one of them expires: `remaining` is what was left
     // then. All together have what the account has as bonus, or more: the oldest have less.
     "CREATE INDEX grants_due ON grants (expires_at) WHERE remaining > 0",
@@ -277,16 +273,32 @@ constexpr std::string_view kTables5[] = {
        WHERE tenant = c.of)",
 };
 
-constexpr std::string_view kChainTransfers =
-    R"(UPDATE transfers SET previous = chain.previous, latest = chain.latest FROM (SELECT id AS
-       of_id, COALESCE(LAG(id) OVER each, 0) AS previous, MAX(created_at) OVER each AS latest FROM
-       transfers WINDOW each AS (PARTITION BY tenant ORDER BY id)) AS chain
-       WHERE id = chain.of_id)";
-
+// Rows of transfers as they were, with `previous` of the tenant and the latest time until then.
 constexpr std::string_view kSqlite5[] = {
-    "DROP TRIGGER transfers_stay",
-    kChainTransfers,
+    "CREATE TABLE transfers_5 ("
+    "id INTEGER PRIMARY KEY, "
+    "tenant TEXT NOT NULL, "
+    "kind TEXT NOT NULL, "
+    "debit TEXT NOT NULL, "
+    "credit TEXT NOT NULL CHECK (credit <> debit), "
+    "amount INTEGER NOT NULL CHECK (amount > 0), "
+    "created_at INTEGER NOT NULL, "
+    "request_id TEXT, "
+    "grant_id INTEGER REFERENCES grants (id), "
+    "reference TEXT, "
+    "reason TEXT NOT NULL DEFAULT '', "
+    "actor TEXT NOT NULL DEFAULT '', "
+    "previous INTEGER NOT NULL, "
+    "latest INTEGER NOT NULL) STRICT",
+    "INSERT INTO transfers_5 SELECT id, tenant, kind, debit, credit, amount, created_at, "
+    "request_id, grant_id, reference, reason, actor, COALESCE(LAG(id) OVER each, 0), "
+    "MAX(created_at) OVER each FROM transfers WINDOW each AS (PARTITION BY tenant ORDER BY id)",
+    "DROP TABLE transfers",
+    "ALTER TABLE transfers_5 RENAME TO transfers",
+    R"(CREATE UNIQUE INDEX transfers_reference ON transfers (tenant, kind, reference)
+       WHERE reference IS NOT NULL)",
     kTransfersStay,
+    kTransfersRemain,
 
     // The table anew, without `held`, which a constraint of the old one names.
     "CREATE TABLE accounts_5 ("
@@ -306,7 +318,16 @@ constexpr std::string_view kSqlite5[] = {
 
 constexpr std::string_view kPostgres5[] = {
     "DROP TRIGGER transfers_stay ON transfers",
-    kChainTransfers,
+    "ALTER TABLE transfers ADD COLUMN previous BIGINT",
+    "ALTER TABLE transfers ADD COLUMN latest BIGINT",
+    R"(UPDATE transfers SET previous = chain.previous, latest = chain.latest FROM (SELECT id AS
+       of_id, COALESCE(LAG(id) OVER each, 0) AS previous, MAX(created_at) OVER each AS latest FROM
+       transfers WINDOW each AS (PARTITION BY tenant ORDER BY id)) AS chain
+       WHERE id = chain.of_id)",
+    "ALTER TABLE transfers ALTER COLUMN previous SET NOT NULL",
+    "ALTER TABLE transfers ALTER COLUMN latest SET NOT NULL",
+    "ALTER TABLE transfers DROP CONSTRAINT transfers_tenant_fkey",
+    "DROP INDEX transfers_of_tenant",
     kTransfersStayPostgres,
     "ALTER TABLE accounts DROP COLUMN held",
 };

@@ -115,6 +115,26 @@ TEST_P(LedgerContract, ACallEndsOnce) {
   EXPECT_TRUE(End(EndOf("never held", 5)).late);
 }
 
+TEST_P(LedgerContract, WhatWhoEndsACallKnowsOfItsHoldIsNotBelieved) {
+  OpenAccount(kAcme, 100);
+  const auto end = [&](const std::string& id, uint64_t token, int64_t held) {
+    CallEnd known = EndOf(id, 7, token);
+    known.hold = std::make_shared<HoldRequest>(Request(id, 10, token));
+    known.held = held;
+    return End(known);
+  };
+  for (const char* id : {"a", "b"}) Hold(Request(id, 10));
+  const EndReply right = end("a", 1, 10);
+  EXPECT_EQ(right.charged, 7);
+  EXPECT_EQ(right.held, 10);
+  EXPECT_TRUE(end("b", 2, 10).late);  // another's
+  const EndReply looked_up = end("b", 1, 50);
+  EXPECT_EQ(looked_up.charged, 7);
+  EXPECT_EQ(looked_up.held, 10);
+  EXPECT_EQ(end("b", 1, 10).charged, 7);  // again
+  EXPECT_EQ(BalanceOf(kAcme), (Balance{.cash = 86, .bonus = 0, .held = 0}));
+}
+
 TEST_P(LedgerContract, SixteenHundredHoldsOfSevenOnAThousandGiveExactly142) {
   OpenAccount(kAcme, 1'000);
   EXPECT_EQ(HoldAtOnce(1'600, [this](const std::string& id) { return Request(id, 7); }), 142);

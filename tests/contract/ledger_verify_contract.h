@@ -13,22 +13,26 @@ namespace pingti::billing {
 
 class LedgerVerifyContract : public LedgerContract {
  protected:
-  // An account with cash and bonus, a call that was charged from the bonus, and one that holds.
+  // An account with cash and bonus, a call that was charged from the bonus, and one that holds, of
+  // a key with a budget.
   void Fill() {
     OpenAccount(kAcme, /*cash=*/100, /*bonus=*/50);
     Hold(Request("a", 20));
     End(EndOf("a", 10));
-    Hold(Request("b", 30));
+    HoldRequest b = Request("b", 30);
+    b.budget = {.nano = 100, .period = "2024-06-27"};
+    Hold(b);
   }
   struct Found {
     std::vector<std::string> all;
     std::vector<std::string> of_balances;
   };
-  // What is found after `change`, which is undone.
-  Found After(const std::string& change) {
+  // What is found after `change`, and `more`, which are undone.
+  Found After(const std::string& change, const std::string& more = "") {
     Found found;
     const absl::Status undone = database_->Transact([&] {
       database_->session() << change;
+      if (!more.empty()) database_->session() << more;
       Ledger& ledger = Ledger::Of(*database_);
       for (const Finding& each : ledger.Verify().findings) found.all.push_back(each.what);
       for (const Finding& each : ledger.VerifyBalances()) found.of_balances.push_back(each.what);
@@ -54,7 +58,8 @@ TEST_P(LedgerVerifyContract, EachContradictionIsFound) {
                           "there is more bonus than is left of the grants: 51 kept, 50 left"));
   EXPECT_THAT(bonus.of_balances,
               ElementsAre("there is more bonus than is left of the grants: 51 kept, 50 left"));
-  const Found held = After("UPDATE open_calls SET held = 141");
+  const Found held =
+      After("UPDATE open_calls SET held = 141, budget_period = ''", "DELETE FROM key_budgets");
   EXPECT_THAT(held.all, ElementsAre("more is held than there is: 141 of 140"));
   EXPECT_EQ(held.of_balances, held.all);
   EXPECT_THAT(After("UPDATE calls SET cost = cost + 1").all,
@@ -77,10 +82,13 @@ TEST_P(LedgerVerifyContract, EachContradictionIsFound) {
                   .all,
               ElementsAre(StartsWith("the transfers of a tenant are no chain"),
                           StartsWith("the last transfer of an account is another")));
-  EXPECT_THAT(After("INSERT INTO key_budgets (tenant, key_id, period, spent, held) VALUES "
-                    "('acme', 'k', '2024-06', 1, 0)")
+  EXPECT_THAT(After("UPDATE key_budgets SET spent = spent + 2, held = held + 1").all,
+              ElementsAre("the budget of a key is not what its calls were charged and hold: key "
+                          "key in 2024-06-27, 2 spent too much, 1 held too much"));
+  EXPECT_THAT(After("UPDATE open_calls SET tenant = 'nobody', budget_period = ''",
+                    "DELETE FROM key_budgets")
                   .all,
-              ElementsAre(StartsWith("the budget of a key is not what its calls")));
+              ElementsAre("a call or a transfer is of no account: 1"));
 }
 
 TEST_P(LedgerVerifyContract, ThereAreNoMoreFindingsThanMayBe) {
