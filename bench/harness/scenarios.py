@@ -311,7 +311,8 @@ def refusals(bench):
 SCENARIOS = {"S1": unary_latency, "S2": unary_cost, "S3": unary_cost, "S4": streams,
              "S5": chunk_cost, "S6": idle_memory, "S7": (unary_cost, chunk_cost),
              "S8": micro.decision, "S9": refusals, "S12": tenants.growth,
-             "S13": failover.failing_providers, "S14": money.ledger}
+             "S13": failover.failing_providers, "S14": money.ledger,
+             "S15": tenants.ledger_growth}
 
 
 def chosen(names):
