@@ -113,7 +113,9 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(const DatabaseOptions& 
     } else {
       database->PreparePostgres(options.read_only);
     }
-    if (prepared.ok() && !options.read_only) prepared = Migrate(*database);
+    if (prepared.ok() && !options.read_only) {
+      prepared = Migrate(*database, options.last_step);
+    }
     if (prepared.ok() && options.engine == Engine::kSqlite) {
       *database->session_ << "PRAGMA foreign_keys = ON";
     }

@@ -5,7 +5,9 @@
 // Transact(), which turns it into a status. Thread-safety: none; one thread owns a Database.
 #pragma once
 
+#include <cstdint>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -33,6 +35,8 @@ struct DatabaseOptions {
   // A second connection beside one that is open: writes nothing, and each of its transactions sees
   // the database as it was at one moment.
   bool read_only = false;
+  // Of the schema (migrations.h). Lower in tests of what becomes of older databases.
+  int64_t last_step = std::numeric_limits<int64_t>::max();
 };
 
 // What belongs to a connection and goes with it: prepared statements, and what a transaction has

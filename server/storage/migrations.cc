@@ -79,7 +79,7 @@ void CheckReferences(soci::session& sql) {
 
 }  // namespace
 
-absl::Status Migrate(Database& database) {
+absl::Status Migrate(Database& database, int64_t last) {
   absl::Status wrong;
   absl::Status status = database.Transact([&] {
     soci::session& sql = database.session();
@@ -100,10 +100,9 @@ absl::Status Migrate(Database& database) {
     }
     if (!wrong.ok()) return;
     for (const SchemaStep& step : SchemaSteps()) {
-      if (step.version > newest) RunStep(database, step);
-    }
-    if (database.engine() == Engine::kSqlite && newest < SchemaSteps().back().version) {
-      CheckReferences(sql);
+      if (step.version <= newest || step.version > last) continue;
+      RunStep(database, step);
+      if (database.engine() == Engine::kSqlite) CheckReferences(sql);
     }
   });
   return status.ok() ? wrong : status;

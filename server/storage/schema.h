@@ -10,7 +10,7 @@ namespace pingti::storage {
 
 // $INT, $ID, $ROW (an id of rows that are never deleted), $STRICT and, for tables that are their
 // primary key's index, $KEYED in `statements` stand for what the two engines write differently.
-// They are run first. SQLite checks references after the last step.
+// They are run first. SQLite checks references after each step.
 struct SchemaStep {
   int64_t version;
   std::span<const std::string_view> statements;

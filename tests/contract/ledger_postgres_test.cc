@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "tests/contract/ledger_contract.h"
+#include "tests/contract/ledger_migration_contract.h"
 #include "tests/contract/ledger_usage_contract.h"
 #include "tests/contract/ledger_verify_contract.h"
 #include "tests/contract/postgres_harness.h"
@@ -17,6 +18,8 @@ namespace {
 INSTANTIATE_TEST_SUITE_P(Postgres, LedgerContract, ::testing::Values(&MakePostgresHarness));
 INSTANTIATE_TEST_SUITE_P(Postgres, UsageByLabel, ::testing::Values(&MakePostgresHarness));
 INSTANTIATE_TEST_SUITE_P(Postgres, LedgerVerifyContract, ::testing::Values(&MakePostgresHarness));
+INSTANTIATE_TEST_SUITE_P(Postgres, LedgerMigrationContract,
+                         ::testing::Values(&MakePostgresHarness));
 
 TEST(PostgresLedgerTest, ReplicasThatStartAtOnceMakeOneSchema) {
   PostgresHarness harness;

@@ -8,6 +8,7 @@
 
 #include "server/billing/ledger_client.h"
 #include "tests/contract/ledger_contract.h"
+#include "tests/contract/ledger_migration_contract.h"
 #include "tests/contract/ledger_usage_contract.h"
 #include "tests/contract/ledger_verify_contract.h"
 #include "tests/contract/sqlite_harness.h"
@@ -18,6 +19,7 @@ namespace {
 INSTANTIATE_TEST_SUITE_P(Sqlite, LedgerContract, ::testing::Values(&MakeSqliteHarness));
 INSTANTIATE_TEST_SUITE_P(Sqlite, UsageByLabel, ::testing::Values(&MakeSqliteHarness));
 INSTANTIATE_TEST_SUITE_P(Sqlite, LedgerVerifyContract, ::testing::Values(&MakeSqliteHarness));
+INSTANTIATE_TEST_SUITE_P(Sqlite, LedgerMigrationContract, ::testing::Values(&MakeSqliteHarness));
 
 TEST(SqliteLedgerTest, ASecondProcessIsRefused) {
   SqliteHarness harness;
@@ -59,9 +61,8 @@ TEST(SqliteLedgerTest, OneThatContradictsItselfIsNotUsed) {
   {
     const auto database = storage::Database::Open(harness.options());
     ASSERT_TRUE(database.ok()) << database.status();
-    const absl::Status changed = (*database)->Transact([&] {
-      (*database)->session() << "UPDATE accounts SET bonus = 5";
-    });
+    const absl::Status changed =
+        (*database)->Transact([&] { (*database)->session() << "UPDATE accounts SET bonus = 5"; });
     ASSERT_TRUE(changed.ok()) << changed;
   }
   const absl::Status refused = start().status();
