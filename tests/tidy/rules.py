@@ -75,7 +75,8 @@ CONFINED = (
         re.compile(r"^(?:soci/|soci\.h|sqlite3\.h|libpq-fe\.h|postgresql/)"),
         ("server/storage",),
         re.compile(r"^server/.*_sql\.(?:cc|h)$"
-                   r"|^tests/contract/ledger_(?:verify_contract\.h|sqlite_test\.cc)$"),
+                   r"|^tests/contract/ledger_(?:verify_contract\.h|migration_contract\.h"
+                   r"|sqlite_test\.cc)$"),
         "SQL is known only in server/storage/ and in *_sql.cc and *_sql.h: put the statement "
         "into such a file"),
 )

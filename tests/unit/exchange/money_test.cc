@@ -285,8 +285,8 @@ TEST_F(MoneyTest, ACallBelongsToThePeriodInWhichItBegan) {
   fake_.HoldWithinBudget({.spent = 0, .held = 5 * kNano});
   exchange().Answer(200, kJson, WholeAnswer("Hello", kUsage30));
   EXPECT_EQ(ReasonOf(running), "OK");
-  EXPECT_EQ(end().key_id, "acme");
-  EXPECT_EQ(end().budget_period, "2024-06");
+  EXPECT_EQ(end().hold->key_id, "acme");
+  EXPECT_EQ(end().hold->budget.period, "2024-06");
   EXPECT_EQ(end().cost, 30 * kNano);
 }
 
@@ -295,7 +295,7 @@ TEST_F(MoneyTest, AKeyWithoutABudgetIsNotAsked) {
   EXPECT_EQ(fake_.asked().budget.period, "");
   fake_.Hold();
   exchange().Answer(200, kJson, WholeAnswer("Hello", kUsage30));
-  EXPECT_EQ(end().budget_period, "");
+  EXPECT_EQ(end().hold->budget.period, "");
 }
 
 TEST_F(MoneyTest, PastItsBudgetAKeyIsRefusedAndToldUntilWhen) {
