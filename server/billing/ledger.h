@@ -45,7 +45,8 @@ class Ledger : public storage::Attachment {
   std::optional<Balance> GetBalanceAt(const std::string& tenant, absl::Time at);
 
   // Calls.
-  HoldReply Hold(const HoldRequest& request);
+  // `again`: it may have been run before, in a commit whose reply was lost.
+  HoldReply Hold(const HoldRequest& request, bool again = false);
   // Makes the hold of the open call of `request` at least `nano`. kBalanceTooLow also where it is
   // not open any more; kKeyBudgetExhausted.
   HoldReply GrowHold(const HoldRequest& request, int64_t nano);
@@ -78,7 +79,7 @@ class Ledger : public storage::Attachment {
   // Checks all of it against itself (ledger_verify_sql.cc). Reads every row. Open holds of owners
   // that were not seen since `dead_before` are findings, too.
   VerifyReply Verify(absl::Time dead_before = absl::InfinitePast());
-  // Of that, what each account has as bonus, which reads no history.
+  // Of that, what each account holds and has as bonus, which reads no history.
   std::vector<Finding> VerifyBalances();
 
  private:
@@ -106,8 +107,9 @@ class Ledger : public storage::Attachment {
   void MarkChanged(const std::string& tenant, Account* account);
   // Of the call with this id, also one that has ended: fills statements_->found*.
   bool FindCall(const std::string& tenant, const std::string& request_id);
-  // Only of one that has ended, and only for an id of the caller's: others are not used twice.
-  bool FindEnded(const HoldRequest& request);
+  // Only of one that has ended. An id of the server's is used once, so it is looked up only
+  // `again`.
+  bool FindEnded(const HoldRequest& request, bool again);
   HoldReply Repeated(const HoldRequest& request, Account* account);
   void SetInputs(const HoldRequest& request);
 

@@ -82,8 +82,8 @@ bool Ledger::FindCall(const std::string& tenant, const std::string& request_id) 
   return true;
 }
 
-bool Ledger::FindEnded(const HoldRequest& request) {
-  if (request.fingerprint.empty()) return false;
+bool Ledger::FindEnded(const HoldRequest& request, bool again) {
+  if (request.fingerprint.empty() && !again) return false;
   Statements& s = *statements_;
   s.tenant = request.tenant;
   s.request_id = request.request_id;
@@ -98,7 +98,7 @@ void Ledger::SetInputs(const HoldRequest& request) {
   s.at = Micros(request.at);
 }
 
-HoldReply Ledger::Hold(const HoldRequest& request) {
+HoldReply Ledger::Hold(const HoldRequest& request, bool again) {
   PINGTI_CHECK(request.nano >= 0, "a hold is what a call may cost");
   Statements& s = *statements_;
   Account* account = Touch(request.tenant);
@@ -114,7 +114,7 @@ HoldReply Ledger::Hold(const HoldRequest& request) {
     return OverBudget(account->balance, taken.use);
   }
   SetInputs(request);
-  if (FindEnded(request) || Statements::Change(s.open_call) == 0) {
+  if (FindEnded(request, again) || Statements::Change(s.open_call) == 0) {
     GiveBackBudget(request, request.nano);
     PINGTI_CHECK(FindCall(request.tenant, request.request_id), "it was in the way");
     return Repeated(request, account);
@@ -126,8 +126,9 @@ HoldReply Ledger::Hold(const HoldRequest& request) {
 HoldReply Ledger::Repeated(const HoldRequest& request, Account* account) {
   Statements& s = *statements_;
   const Balance& balance = account->balance;
-  if (s.found.token == request.token && s.found_state == kOpen) {
-    return {.balance = balance};
+  if (s.found.token == request.token) {  // its own; ended, where its end was in the same batch
+    if (s.found_state == kOpen) return {.balance = balance};
+    return {.verdict = HoldVerdict::kIdInUse, .balance = balance, .charged = s.found_charged};
   }
   if (s.found.fingerprint != request.fingerprint) {
     return {.verdict = HoldVerdict::kIdOfOther, .balance = balance};
@@ -311,8 +312,10 @@ int64_t Ledger::RecoverCalls(absl::Time dead_before, absl::Time now, int max) {
     // Another replica may be at the same.
     Account* account = Touch(call.tenant);
     if (account == nullptr) continue;
-    if (!FindCall(call.tenant, call.request_id) || statements_->found_state != kOpen) continue;
+    // ... and the caller may have sent the id again since.
+    const bool found = FindCall(call.tenant, call.request_id);
     const Statements& s = *statements_;
+    if (!found || s.found_state != kOpen || s.found.token != call.token) continue;
     if (EndOpen(call, s.found, s.found_held, /*recovered=*/true, account)) ++ended;
   }
   return ended;

@@ -68,7 +68,7 @@ class LedgerClient::HoldWork final : public storage::Work {
       : stats_(stats), ticket_(std::move(ticket)) {}
   std::string_view order() const override { return ticket_->request.tenant; }
   void Execute(Database& database) override {
-    reply_ = Ledger::Of(database).Hold(ticket_->request);
+    reply_ = Ledger::Of(database).Hold(ticket_->request, std::exchange(has_run_, true));
     PINGTI_FAULT_POINT("hold");
   }
   void Done(const absl::Status& status) override {
@@ -91,6 +91,7 @@ class LedgerClient::HoldWork final : public storage::Work {
   telemetry::LedgerStats& stats_;
   std::shared_ptr<HoldTicket> ticket_;
   HoldReply reply_;
+  bool has_run_ = false;
 };
 
 class LedgerClient::GrowWork final : public storage::Work {

@@ -26,7 +26,7 @@ constexpr char kOfAll[] =
 constexpr char kOfChain[] =
     "WHERE id IN (WITH RECURSIVE chain(id, step) AS (SELECT CAST(:next AS BIGINT), 1 UNION ALL "
     "SELECT t.previous, step + 1 FROM chain JOIN transfers t ON t.id = chain.id WHERE "
-    "t.previous > 0 AND step < :max) SELECT id FROM chain) ORDER BY id DESC";
+    "t.previous > 0 AND t.previous < t.id AND step < :max) SELECT id FROM chain) ORDER BY id DESC";
 
 // A row, and where it stands in its tenant's chain.
 struct Link {
@@ -82,7 +82,8 @@ std::string IsOfTenant(std::string_view table, std::string_view last) {
   return base::StrCat("id IN (WITH RECURSIVE chain(id) AS (SELECT ", last,
                       " FROM accounts WHERE tenant = :of_tenant AND ", last,
                       " > 0 UNION ALL SELECT t.previous FROM chain JOIN ", table,
-                      " t ON t.id = chain.id WHERE t.previous > 0 AND t.latest >= :since) "
+                      " t ON t.id = chain.id WHERE t.previous > 0 AND t.previous < t.id AND "
+                      "t.latest >= :since) "
                       "SELECT id FROM chain)");
 }
 
@@ -116,8 +117,9 @@ std::vector<Transfer> Ledger::ListTransfers(const TransferFilter& filter) {
     soci::details::prepare_temp_type query = sql.prepare << kColumns << kOfChain;
     link.Into(query), use(next, "next"), use(kStep, "max");
     for (Link& found : Fetch(query, &link)) {
-      next = found.latest < since ? 0 : found.previous;
       const Transfer& row = found.transfer;
+      // A damaged chain ends, too.
+      next = found.latest < since || found.previous >= row.id ? 0 : found.previous;
       if (filter.before_id != 0 && row.id >= filter.before_id) continue;
       if (row.at < filter.from || row.at >= filter.until) continue;
       if (!filter.kind.empty() && row.kind != filter.kind) continue;

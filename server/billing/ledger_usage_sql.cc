@@ -219,6 +219,7 @@ class UsageQuery {
 }  // namespace
 
 std::vector<UsageRow> Ledger::SumUsage(const UsageFilter& filter) {
+  BeforeCommit();
   return UsageQuery(filter, database_.engine()).Run(database_.session());
 }
 

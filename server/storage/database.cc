@@ -62,7 +62,8 @@ absl::Status SqliteStatus(int result, const std::string& message) {
 absl::Status PostgresStatus(const std::string& state, const std::string& message) {
   const std::string text = base::StrCat(FirstLine(message), " (SQLSTATE ", state, ")");
   const std::string_view of = std::string_view(state).substr(0, 2);
-  if (of == "40") return absl::AbortedError(text);
+  // 55P03: a lock that another replica has kept for too long.
+  if (of == "40" || state == "55P03") return absl::AbortedError(text);
   if (of == "53") return absl::ResourceExhaustedError(text);
   if (state == "25006")
     return absl::FailedPreconditionError(base::StrCat("it is read-only: ", text));
@@ -178,6 +179,9 @@ void Database::PreparePostgres(bool read_only) {
     *session_ << "SET statement_timeout = '5min'";
   } else {
     *session_ << "SET statement_timeout = '10s'";
+    // A statement sees what was committed before it, as the one behind a lock has to, whatever the
+    // database's own default is.
+    *session_ << "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED";
   }
 }
 

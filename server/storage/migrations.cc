@@ -84,8 +84,10 @@ absl::Status Migrate(Database& database, int64_t last) {
   absl::Status status = database.Transact([&] {
     soci::session& sql = database.session();
     if (database.engine() == Engine::kPostgres) {
+      // A step may go through all that there is, in another replica or here.
+      sql << "SET LOCAL lock_timeout = 0";
+      sql << "SET LOCAL statement_timeout = 0";
       sql << "SELECT pg_advisory_xact_lock(" << kMigrationLock << ")";
-      sql << "SET LOCAL statement_timeout = 0";  // a step may go through all that there is
     }
     sql << Translate(
         "CREATE TABLE IF NOT EXISTS schema_steps (version $INT PRIMARY KEY, digest TEXT "

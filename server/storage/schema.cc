@@ -174,7 +174,7 @@ constexpr std::string_view kTables4[] = {
     "CREATE INDEX identities_of_tenant ON tenant_identities (tenant, identity)",
 };
 
-// From here on no index begins with the tenant where a call is written: with many tenants each call
+// From here on no index that grows with calls begins with the tenant: with many tenants each call
 // would change a page of its own in each of them. A tenant's rows are found from its account, which
 // knows the last one, and each row knows the one before. Nor does the database look up the account
 // of each such row, which the transaction has locked.
@@ -205,9 +205,9 @@ constexpr std::string_view kTables5[] = {
     "output_tokens $INT NOT NULL DEFAULT 0, "
     "labels TEXT NOT NULL DEFAULT '', "
     "PRIMARY KEY (tenant, request_id))$KEYED",
-    "INSERT INTO open_calls SELECT tenant, request_id, token, fingerprint, owner, key_id, model, "
-    "budget_period, held, opened_at, delivered, price, provider, upstream_model, input_tokens, "
-    "cached_input_tokens, output_tokens, labels FROM calls_4 WHERE state = 'open'",
+    R"(INSERT INTO open_calls SELECT tenant, request_id, token, fingerprint, owner, key_id, model,
+       budget_period, held, opened_at, delivered, price, provider, upstream_model, input_tokens,
+       cached_input_tokens, output_tokens, labels FROM calls_4 WHERE state = 'open')",
 
     // Calls that have ended, in the order of their ends. `previous`: the tenant's call before this
     // one, or 0; `latest`: the latest begin of this one and all before it, so that who looks for
@@ -290,9 +290,9 @@ constexpr std::string_view kSqlite5[] = {
     "actor TEXT NOT NULL DEFAULT '', "
     "previous INTEGER NOT NULL, "
     "latest INTEGER NOT NULL) STRICT",
-    "INSERT INTO transfers_5 SELECT id, tenant, kind, debit, credit, amount, created_at, "
-    "request_id, grant_id, reference, reason, actor, COALESCE(LAG(id) OVER each, 0), "
-    "MAX(created_at) OVER each FROM transfers WINDOW each AS (PARTITION BY tenant ORDER BY id)",
+    R"(INSERT INTO transfers_5 SELECT id, tenant, kind, debit, credit, amount, created_at,
+       request_id, grant_id, reference, reason, actor, COALESCE(LAG(id) OVER each, 0),
+       MAX(created_at) OVER each FROM transfers WINDOW each AS (PARTITION BY tenant ORDER BY id))",
     "DROP TABLE transfers",
     "ALTER TABLE transfers_5 RENAME TO transfers",
     R"(CREATE UNIQUE INDEX transfers_reference ON transfers (tenant, kind, reference)

@@ -46,7 +46,7 @@ bool StorageThread::Submit(std::unique_ptr<Work> work) {
     work->next_ = newest;
   } while (!submitted_.compare_exchange_weak(newest, work.get(), std::memory_order_release,
                                              std::memory_order_relaxed));
-  work.release();
+  static_cast<void>(work.release());  // the list has it
   if (!begun_.exchange(true, std::memory_order_acq_rel)) loop_.Post(&begin_);
   return true;
 }
@@ -59,12 +59,14 @@ void StorageThread::Stop() {
     stopping_ = true;
     // One more try for what was kept; then it is told.
     RunBatch();
+    begun_.store(true, std::memory_order_relaxed);  // nothing is posted behind the end of the loop
     loop_.Stop();
   });
   thread_.join();
 }
 
 void StorageThread::BeginBatch() {
+  if (stopping_) return;  // what is submitted now comes too late
   const base::Instant now = options_.clock->MonotonicNow();
   if (now < next_batch_) {
     pace_.Arm(next_batch_ - now);
