@@ -135,6 +135,23 @@ TEST_P(LedgerContract, WhatWhoEndsACallKnowsOfItsHoldIsNotBelieved) {
   EXPECT_EQ(BalanceOf(kAcme), (Balance{.cash = 86, .bonus = 0, .held = 0}));
 }
 
+// Both were in a commit whose reply was lost, and are run again one by one.
+TEST_P(LedgerContract, AHoldThatIsRunAgainAfterItsEndHoldsNothing) {
+  OpenAccount(kAcme, 100);
+  for (const bool post : {true, false}) {
+    HoldRequest request = Request(post ? "posted" : "voided", 10);
+    request.fingerprint = "";  // the server's own id
+    const CallEnd end = post ? EndOf(request.request_id, 7) : VoidOf(request.request_id);
+    Hold(request);
+    End(end);
+    HoldReply again;
+    Do([&](Ledger& ledger) { again = ledger.Hold(request, /*again=*/true); });
+    EXPECT_EQ(again.verdict, HoldVerdict::kIdInUse);
+    EXPECT_EQ(End(end).charged, post ? 7 : 0);
+  }
+  EXPECT_EQ(BalanceOf(kAcme), (Balance{.cash = 93, .bonus = 0, .held = 0}));
+}
+
 TEST_P(LedgerContract, SixteenHundredHoldsOfSevenOnAThousandGiveExactly142) {
   OpenAccount(kAcme, 1'000);
   EXPECT_EQ(HoldAtOnce(1'600, [this](const std::string& id) { return Request(id, 7); }), 142);
