@@ -252,8 +252,8 @@ constexpr std::string_view kTables5[] = {
        WINDOW each AS (PARTITION BY tenant ORDER BY id)) AS chain WHERE id = chain.of_id)",
     "DROP TABLE calls_4",
     // An id is charged once. Ids of the server's own making sort by time.
-    "CREATE UNIQUE INDEX calls_of_id ON calls (request_id, tenant, "
-    "(CASE WHEN state = 'posted' THEN 0 ELSE id END))",
+    R"(CREATE UNIQUE INDEX calls_of_id ON calls (request_id, tenant,
+       (CASE WHEN state = 'posted' THEN 0 ELSE id END)))",
     "CREATE INDEX calls_in_time ON calls (opened_at)",
 
     // Of bonus that was spent, grants learn when one of them expires: `remaining` is what was left
@@ -310,8 +310,8 @@ constexpr std::string_view kSqlite5[] = {
     "latest_transfer INTEGER NOT NULL DEFAULT 0, "
     "last_call INTEGER NOT NULL DEFAULT 0, "
     "latest_call INTEGER NOT NULL DEFAULT 0) STRICT, WITHOUT ROWID",
-    "INSERT INTO accounts_5 SELECT tenant, cash, bonus, created_at, last_transfer, "
-    "latest_transfer, last_call, latest_call FROM accounts",
+    R"(INSERT INTO accounts_5 SELECT tenant, cash, bonus, created_at, last_transfer,
+       latest_transfer, last_call, latest_call FROM accounts)",
     "DROP TABLE accounts",
     "ALTER TABLE accounts_5 RENAME TO accounts",
 };
