@@ -37,13 +37,8 @@ Ledger::Account* Ledger::Touch(const std::string& tenant) {
   if (!Statements::Run(s.lock_account)) return nullptr;
   // After the lock, so that it sees what others have held until then.
   Statements::Run(s.sum_held);
-  Account& account = accounts_[tenant];
-  account.balance = s.balance;
-  account.last_transfer = s.last_transfer;
-  account.latest_transfer = s.latest_transfer;
-  account.last_call = s.last_call;
-  account.latest_call = s.latest_call;
-  return &account;
+  s.account.changed = false;
+  return &(accounts_[tenant] = s.account);
 }
 
 void Ledger::MarkChanged(const std::string& tenant, Account* account) {
@@ -56,11 +51,7 @@ void Ledger::BeforeCommit() {
     Account& account = accounts_.at(tenant);
     account.changed = false;
     s.tenant = tenant;
-    s.balance = account.balance;
-    s.last_transfer = account.last_transfer;
-    s.latest_transfer = account.latest_transfer;
-    s.last_call = account.last_call;
-    s.latest_call = account.latest_call;
+    s.account = account;
     Statements::Change(s.set_account);
   }
 }

@@ -58,9 +58,8 @@ struct Ledger::Statements {
   soci::indicator has_request_id = soci::i_null, has_grant = soci::i_null,
                   has_reference = soci::i_null;
 
-  // Outputs, and what is written of an account.
-  Balance balance;
-  int64_t last_transfer = 0, latest_transfer = 0, last_call = 0, latest_call = 0;
+  // Outputs. An account as it is read, and as it is written.
+  Account account;
   // Of FindCall(): its hold as far as it is needed, in `found`.
   HoldRequest found;
   int64_t found_token = 0, found_at = 0, found_held = 0, found_charged = 0;

@@ -3,6 +3,11 @@
 namespace pingti::storage {
 namespace {
 
+// Statements of more than one step.
+constexpr std::string_view kTransfersReference =
+    R"(CREATE UNIQUE INDEX transfers_reference ON transfers (tenant, kind, reference)
+       WHERE reference IS NOT NULL)";
+
 // Amounts are nano-units of the ledger's currency, times microseconds since 1970 (UTC). What must
 // never be true is a constraint, so that a mistake of ours fails instead of costing money.
 constexpr std::string_view kTables1[] = {
@@ -78,8 +83,7 @@ constexpr std::string_view kTables1[] = {
     "reason TEXT NOT NULL DEFAULT '', "
     "actor TEXT NOT NULL DEFAULT '')$STRICT",
     "CREATE INDEX transfers_of_tenant ON transfers (tenant, id)",
-    R"(CREATE UNIQUE INDEX transfers_reference ON transfers (tenant, kind, reference)
-       WHERE reference IS NOT NULL)",
+    kTransfersReference,
 
     // Processes that hold: one that is not heard of any more is dead.
     "CREATE TABLE owners (id TEXT PRIMARY KEY, seen_at $INT NOT NULL)$STRICT",
@@ -295,8 +299,7 @@ constexpr std::string_view kSqlite5[] = {
        MAX(created_at) OVER each FROM transfers WINDOW each AS (PARTITION BY tenant ORDER BY id))",
     "DROP TABLE transfers",
     "ALTER TABLE transfers_5 RENAME TO transfers",
-    R"(CREATE UNIQUE INDEX transfers_reference ON transfers (tenant, kind, reference)
-       WHERE reference IS NOT NULL)",
+    kTransfersReference,
     kTransfersStay,
     kTransfersRemain,
 
