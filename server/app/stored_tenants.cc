@@ -35,6 +35,7 @@ StoredTenants::StoredTenants(storage::DatabaseOptions database) {
   database.read_only = true;
   storage::StorageThread::Options options;
   options.read_only = true;
+  options.name = "tenants";
   options.open = [database] { return storage::Database::Open(database); };
   thread_ = std::make_unique<storage::StorageThread>(std::move(options), nullptr);
   thread_->loop().PostFunction([this] {

@@ -90,7 +90,7 @@ class Ledger : public storage::Attachment {
   struct Account {
     Balance balance;
     // The tenant's last row of each, 0 for none, and the latest time until then: of the writing of
-    // transfers, of the begin of calls.
+    // transfers, of the begin or end of calls.
     int64_t last_transfer = 0, latest_transfer = 0;
     int64_t last_call = 0, latest_call = 0;
     bool changed = false;  // but for what is held
@@ -130,8 +130,6 @@ class Ledger : public storage::Attachment {
   // Nothing: it is not open, or not this one's, or `held` is not what is held for it.
   std::optional<EndReply> EndOpen(const CallEnd& end, const HoldRequest& hold, int64_t held,
                                   bool recovered, Account* account);
-  // Takes `nano` from bonus, then from cash, to revenue.
-  void Charge(const CallEnd& end, int64_t nano, Account* account);
   void Grant(const std::string& tenant, int64_t nano, const std::string& kind,
              const std::string& reference, const std::string& actor, const Plan& plan,
              absl::Time at, Account* account);

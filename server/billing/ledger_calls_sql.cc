@@ -26,6 +26,7 @@ void Ledger::BeginTransaction() {
   changed_.clear();
   const bool is_ours_alone = database_.engine() == storage::Engine::kSqlite;
   if (!is_ours_alone || undone_ || accounts_.size() > kAccountsKept) accounts_.clear();
+  if (undone_) statements_->last_id = 0;
   undone_ = true;  // until Committed()
 }
 
@@ -207,6 +208,7 @@ std::optional<EndReply> Ledger::EndOpen(const CallEnd& end, const HoldRequest& h
   s.state = end.post ? kPosted : kVoided;
   s.recovered = recovered ? 1 : 0;
   s.charged = charged;
+  s.from_bonus = std::min(charged, account->balance.bonus);  // bonus before cash
   s.at = Micros(end.at);
   s.has_would_have_cost = end.would_have_cost && end.post ? soci::i_ok : soci::i_null;
   s.would_have_cost = end.would_have_cost.value_or(0);
@@ -216,54 +218,25 @@ std::optional<EndReply> Ledger::EndOpen(const CallEnd& end, const HoldRequest& h
   s.usage_source = telemetry::UsageSourceName(end.usage.source);
   s.opened_at = Micros(hold.at);
   s.previous = account->last_call;
-  s.latest = std::max(account->latest_call, s.opened_at);
+  s.latest = std::max({account->latest_call, s.opened_at, s.at});
   account->last_call = s.Insert(s.end_call);
   account->latest_call = s.latest;
   MarkChanged(end.tenant, account);
   account->balance.held -= held;
+  account->balance.bonus -= s.from_bonus;
+  account->balance.cash -= charged - s.from_bonus;
   SettleBudget(hold, held, charged);
-  Charge(end, charged, account);
-  if (charged < cost) {
-    Write({.tenant = end.tenant,
-           .kind = "charge",
-           .debit = kUncovered,
-           .credit = kRevenue,
-           .nano = cost - charged,
-           .at = Micros(end.at),
-           .request_id = end.request_id},
-          account);
-  }
   return EndReply{.charged = charged, .held = held, .balance = account->balance};
-}
-
-void Ledger::Charge(const CallEnd& end, int64_t nano, Account* account) {
-  Balance& balance = account->balance;
-  const std::pair<const char*, int64_t*> sources[] = {{kBonus, &balance.bonus},
-                                                      {kCash, &balance.cash}};
-  for (const auto& [name, left] : sources) {
-    const int64_t taken = std::min(nano, *left);
-    if (taken == 0) continue;
-    Write({.tenant = end.tenant,
-           .kind = "charge",
-           .debit = name,
-           .credit = kRevenue,
-           .nano = taken,
-           .at = Micros(end.at),
-           .request_id = end.request_id},
-          account);
-    *left -= taken;
-    nano -= taken;
-  }
 }
 
 void Ledger::Write(const Row& row, Account* account) {
   Statements& s = *statements_;
   s.row = row;
-  s.has_request_id = row.request_id.empty() ? soci::i_null : soci::i_ok;
   s.has_grant = row.grant_id == 0 ? soci::i_null : soci::i_ok;
   s.has_reference = row.reference.empty() ? soci::i_null : soci::i_ok;
   s.previous = account->last_transfer;
   s.latest = std::max(account->latest_transfer, row.at);
+  s.last_call = account->last_call;
   account->last_transfer = s.Insert(s.insert_transfer);
   account->latest_transfer = s.latest;
   MarkChanged(row.tenant, account);

@@ -82,9 +82,8 @@ class LedgerClient::HoldWork final : public storage::Work {
       state = HoldState::kUnknown;  // the commit may have been the last that was heard
     }
     stats_.holds[static_cast<size_t>(result)].Add();
-    base::EventLoop& loop = ticket_->loop;
-    loop.PostFunction(
-        [ticket = std::move(ticket_), state, reply = reply_] { ticket->Answer(state, reply); });
+    HoldTicket& ticket = *ticket_;
+    ticket.PostAnswer(std::move(ticket_), state, reply_);
   }
 
  private:
@@ -232,6 +231,8 @@ absl::StatusOr<std::unique_ptr<LedgerClient>> LedgerClient::Start(Options option
   writer.open = [self] { return self->OpenDatabase(); };
   writer.clock = self->options_.clock;
   writer.interval = kCommitInterval;
+  writer.has_others = !is_alone;
+  writer.name = "ledger";
   writer.on_change = SayChange;
   writer.on_batch = [&stats](size_t size, absl::Duration took, bool written) {
     stats.batch_size.Observe(static_cast<double>(size));
@@ -243,6 +244,7 @@ absl::StatusOr<std::unique_ptr<LedgerClient>> LedgerClient::Start(Options option
   storage::StorageThread::Options reader;
   reader.clock = self->options_.clock;
   reader.read_only = true;
+  reader.name = "ledger_reader";
   reader.open = [self] {
     storage::DatabaseOptions beside = self->options_.database;
     beside.read_only = true;

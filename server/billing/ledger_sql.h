@@ -20,12 +20,14 @@ struct Ledger::Row {
   std::string credit;
   int64_t nano = 0;
   int64_t at = 0;
-  std::string request_id{};  // this and what follows: empty or 0 where there is none
-  int64_t grant_id = 0;      // that it gives, or that has expired
-  std::string reference{};
+  int64_t grant_id = 0;  // that it gives, or that has expired; 0: none
+  std::string reference{};  // empty: none
   std::string reason{};
   std::string actor{};
 };
+
+// Entries are numbered in steps of so many: a call's charge is up to three of them.
+inline constexpr int64_t kIdsOfACall = 4;
 
 struct Ledger::Statements {
   explicit Statements(storage::Database& database);
@@ -34,11 +36,12 @@ struct Ledger::Statements {
   static bool Run(soci::statement& statement);
   // Of one that gives no row: how many it changed.
   static int64_t Change(soci::statement& statement);
-  // Of end_call and insert_transfer: the id of the row, 0 where there is none.
+  // Of end_call and insert_transfer: the id of the row.
   int64_t Insert(soci::statement& statement);
 
   storage::Database& database;
-  int64_t returned_id = 0;  // PostgreSQL
+  int64_t entry_id = 0;  // of the row
+  int64_t last_id = 0;   // SQLite: the highest there is, or 0: not known
 
   // Inputs.
   std::string tenant, request_id;
@@ -47,16 +50,16 @@ struct Ledger::Statements {
   int64_t token = 0, at = 0;
   CallEnd end;
   std::string state;
-  int64_t charged = 0, would_have_cost = 0, input = 0, cached = 0, output = 0;
+  int64_t charged = 0, from_bonus = 0, would_have_cost = 0, input = 0, cached = 0, output = 0;
   int recovered = 0;
   soci::indicator has_would_have_cost = soci::i_null;
   std::string usage_source;
   int64_t held = 0, opened_at = 0;
   int64_t grant_id = 0;
   int64_t previous = 0, latest = 0;  // in the tenant's chain
+  int64_t last_call = 0;
   Row row;
-  soci::indicator has_request_id = soci::i_null, has_grant = soci::i_null,
-                  has_reference = soci::i_null;
+  soci::indicator has_grant = soci::i_null, has_reference = soci::i_null;
 
   // Outputs. An account as it is read, and as it is written.
   Account account;

@@ -39,12 +39,13 @@ constexpr char kCloseCall[] =
     "DELETE FROM open_calls WHERE tenant = :tenant AND request_id = :id AND token = :token AND "
     "held = :held";
 constexpr char kEndCall[] =
-    "INSERT INTO calls (tenant, request_id, state, token, fingerprint, recovered, key_id, model, "
-    "budget_period, opened_at, ended_at, result, cost, charged, would_have_cost, price, provider, "
-    "upstream_model, input_tokens, cached_input_tokens, output_tokens, usage_source, labels, "
-    "previous, latest) VALUES (:tenant, :id, :state, :token, :fingerprint, :recovered, :key, "
-    ":model, :period, :opened, :at, :result, :cost, :charged, :would, :price, :provider, "
-    ":upstream, :input, :cached, :output, :source, :labels, :previous, :latest)";
+    "INSERT INTO calls (id, tenant, request_id, state, token, fingerprint, recovered, key_id, "
+    "model, budget_period, opened_at, ended_at, result, cost, charged, from_bonus, "
+    "would_have_cost, price, provider, upstream_model, input_tokens, cached_input_tokens, "
+    "output_tokens, usage_source, labels, previous, latest) VALUES ($ID, :tenant, :id, :state, "
+    ":token, :fingerprint, :recovered, :key, :model, :period, :opened, :at, :result, :cost, "
+    ":charged, :bonus, :would, :price, :provider, :upstream, :input, :cached, :output, :source, "
+    ":labels, :previous, :latest)";
 constexpr char kSetAccount[] =
     "UPDATE accounts SET cash = :cash, bonus = :bonus, last_transfer = :last_transfer, "
     "latest_transfer = :latest_transfer, last_call = :last_call, latest_call = :latest_call "
@@ -54,22 +55,24 @@ constexpr char kNextGrant[] =
     "remaining > 0 ORDER BY id LIMIT 1";
 constexpr char kUseGrant[] = "UPDATE grants SET remaining = :nano WHERE id = :id";
 constexpr char kInsertTransfer[] =
-    "INSERT INTO transfers (tenant, kind, debit, credit, amount, created_at, request_id, "
-    "grant_id, reference, reason, actor, previous, latest) VALUES (:tenant, :kind, :debit, "
-    ":credit, :nano, :at, :request, :grant, :reference, :reason, :actor, :previous, :latest)";
+    "INSERT INTO transfers (id, tenant, kind, debit, credit, amount, created_at, grant_id, "
+    "reference, reason, actor, previous, latest, last_call) VALUES ($ID, :tenant, :kind, :debit, "
+    ":credit, :nano, :at, :grant, :reference, :reason, :actor, :previous, :latest, :last_call)";
 
-// SQLite makes a table of what a statement returns, with a file and a cache of its own, though in
-// memory: it knows the id without that.
-bool ReturnsIds(storage::Engine engine) { return engine == storage::Engine::kPostgres; }
+// $ID: the next one. Replicas count in the database; SQLite, which is ours alone, is told.
+bool CountsIds(storage::Engine engine) { return engine == storage::Engine::kPostgres; }
 
-std::string Inserting(const char* statement, storage::Engine engine) {
-  return base::StrCat(statement, ReturnsIds(engine) ? " RETURNING id" : "");
+std::string Inserting(std::string_view statement, storage::Engine engine) {
+  const size_t id = statement.find("$ID");
+  return base::StrCat(statement.substr(0, id),
+                      CountsIds(engine) ? "nextval('entry_ids')" : ":entry",
+                      statement.substr(id + 3), CountsIds(engine) ? " RETURNING id" : "");
 }
 
-soci::details::prepare_temp_type& IntoId(soci::details::prepare_temp_type& query,
+soci::details::prepare_temp_type& WithId(soci::details::prepare_temp_type& query,
                                          storage::Engine engine, int64_t* id) {
-  if (ReturnsIds(engine)) query, into(*id);
-  return query;
+  if (CountsIds(engine)) return query, into(*id);
+  return query, use(*id, "entry");
 }
 
 }  // namespace
@@ -103,18 +106,18 @@ Ledger::Statements::Statements(storage::Database& database)
                       use(end.tenant, "tenant"), use(end.request_id, "id"), use(token, "token"))),
       close_call((database.session().prepare << kCloseCall, use(hold.tenant, "tenant"),
                   use(hold.request_id, "id"), use(token, "token"), use(held, "held"))),
-      end_call(IntoId(
+      end_call(WithId(
           (database.session().prepare << Inserting(kEndCall, database.engine()),
            use(hold.tenant, "tenant"), use(hold.request_id, "id"), use(state, "state"),
            use(token, "token"), use(hold.fingerprint, "fingerprint"), use(recovered, "recovered"),
            use(hold.key_id, "key"), use(hold.model, "model"), use(hold.budget.period, "period"),
            use(opened_at, "opened"), use(at, "at"), use(end.result, "result"),
-           use(end.cost, "cost"), use(charged, "charged"),
+           use(end.cost, "cost"), use(charged, "charged"), use(from_bonus, "bonus"),
            use(would_have_cost, has_would_have_cost, "would"), use(end.price, "price"),
            use(end.provider, "provider"), use(end.upstream_model, "upstream"), use(input, "input"),
            use(cached, "cached"), use(output, "output"), use(usage_source, "source"),
            use(end.labels, "labels"), use(previous, "previous"), use(latest, "latest")),
-          database.engine(), &returned_id)),
+          database.engine(), &entry_id)),
       set_account((database.session().prepare << kSetAccount, use(account.balance.cash, "cash"),
                    use(account.balance.bonus, "bonus"), use(account.last_transfer, "last_transfer"),
                    use(account.latest_transfer, "latest_transfer"),
@@ -123,14 +126,14 @@ Ledger::Statements::Statements(storage::Database& database)
       next_grant((database.session().prepare << kNextGrant, into(grant_id), into(found_remaining),
                   use(tenant, "tenant"))),
       use_grant((database.session().prepare << kUseGrant, use(nano, "nano"), use(grant_id, "id"))),
-      insert_transfer(IntoId(
+      insert_transfer(WithId(
           (database.session().prepare << Inserting(kInsertTransfer, database.engine()),
            use(row.tenant, "tenant"), use(row.kind, "kind"), use(row.debit, "debit"),
            use(row.credit, "credit"), use(row.nano, "nano"), use(row.at, "at"),
-           use(row.request_id, has_request_id, "request"), use(row.grant_id, has_grant, "grant"),
-           use(row.reference, has_reference, "reference"), use(row.reason, "reason"),
-           use(row.actor, "actor"), use(previous, "previous"), use(latest, "latest")),
-          database.engine(), &returned_id)) {}
+           use(row.grant_id, has_grant, "grant"), use(row.reference, has_reference, "reference"),
+           use(row.reason, "reason"), use(row.actor, "actor"), use(previous, "previous"),
+           use(latest, "latest"), use(last_call, "last_call")),
+          database.engine(), &entry_id)) {}
 
 bool Ledger::Statements::Run(soci::statement& statement) {
   const bool found = statement.execute(true);
@@ -146,11 +149,20 @@ int64_t Ledger::Statements::Change(soci::statement& statement) {
 }
 
 int64_t Ledger::Statements::Insert(soci::statement& statement) {
-  if (ReturnsIds(database.engine())) return Run(statement) ? returned_id : 0;
-  if (Change(statement) == 0) return 0;
-  long long id = 0;
-  PINGTI_CHECK(database.session().get_last_insert_id("", id), "SQLite has one");
-  return id;
+  if (CountsIds(database.engine())) {
+    PINGTI_CHECK(Run(statement), "it returns the id");
+    return entry_id;
+  }
+  if (last_id == 0) {
+    database.session() << "SELECT COALESCE(MAX(id), 0) FROM (SELECT MAX(id) AS id FROM calls "
+                          "UNION ALL SELECT MAX(id) FROM transfers)",
+        into(last_id);
+    last_id -= last_id % kIdsOfACall;
+  }
+  entry_id = last_id + kIdsOfACall;
+  Change(statement);
+  last_id = entry_id;
+  return entry_id;
 }
 
 }  // namespace pingti::billing

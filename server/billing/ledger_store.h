@@ -27,8 +27,8 @@ enum class HoldState {
 };
 
 // What the ledger and a call share of one hold. The ledger answers on the call's loop; so both
-// sides of the ticket are that thread's.
-class HoldTicket {
+// sides of the ticket are that thread's, but for PostAnswer().
+class HoldTicket final : public base::LoopTask {
  public:
   HoldTicket(HoldRequest request, base::EventLoop& loop, base::Signal& signal)
       : request(std::move(request)), loop(loop), signal_(&signal) {}
@@ -42,6 +42,13 @@ class HoldTicket {
     has_news_ = true;
     if (state == HoldState::kHeld) granted_ = request.nano;
     if (signal_ != nullptr) signal_->Notify();
+  }
+  // Once, from any thread: Answer() on the loop. `self` is this one, which lives until then.
+  void PostAnswer(std::shared_ptr<HoldTicket> self, HoldState state, const HoldReply& reply) {
+    posted_state_ = state;
+    posted_reply_ = reply;
+    posted_ = std::move(self);
+    loop.Post(this);
   }
   // Without a reply: it could not be written, and a call that runs is not ended because of that.
   void GrantGrowth(int64_t nano, const HoldReply* reply = nullptr) {
@@ -64,12 +71,21 @@ class HoldTicket {
  private:
   friend class Hold;
 
+  void Run() override {
+    const std::shared_ptr<HoldTicket> self = std::move(posted_);
+    Answer(posted_state_, posted_reply_);
+  }
+
   base::Signal* signal_;  // null: the call has ended
   HoldState state_ = HoldState::kPending;
   HoldReply reply_;
   bool has_news_ = false;  // reply_ is later than what the call has seen
   int64_t granted_ = 0;
   bool growth_refused_ = false;
+  // Of PostAnswer().
+  std::shared_ptr<HoldTicket> posted_;
+  HoldState posted_state_ = HoldState::kPending;
+  HoldReply posted_reply_;
 };
 
 // Thread-safe; answers come in the order of asking for each tenant.

@@ -18,18 +18,21 @@ struct Check {
   bool of_balances = false;  // reads accounts, what is left of grants, and open holds: no history
 };
 
-// The sum over all accounts is zero by the shape of a transfer: one row is both sides of it. What
-// can be wrong is the balance that is kept beside, and what belongs to calls and grants.
+// Rows from before calls were entries of the ledger have no `from_bonus`, and their charges are
+// transfers; `latest` was the latest begin.
+//
+// The sum over all accounts is zero by the shape of an entry: one is both sides of it. What can be
+// wrong is the balance that is kept beside, and what belongs to calls and grants.
 constexpr Check kChecks[] = {
-    {"cash is not the sum of its transfers",
+    {"cash is not the sum of its entries",
      "SELECT a.tenant, CAST(a.cash AS TEXT) || ' kept, ' || CAST(COALESCE(t.sum, 0) AS TEXT) || "
      "' moved' FROM accounts a LEFT JOIN (SELECT tenant, SUM(CASE WHEN credit = 'cash' THEN amount "
-     "WHEN debit = 'cash' THEN -amount ELSE 0 END) AS sum FROM transfers GROUP BY tenant) t "
+     "WHEN debit = 'cash' THEN -amount ELSE 0 END) AS sum FROM entries GROUP BY tenant) t "
      "ON t.tenant = a.tenant WHERE a.cash <> COALESCE(t.sum, 0)"},
-    {"bonus is not the sum of its transfers",
+    {"bonus is not the sum of its entries",
      "SELECT a.tenant, CAST(a.bonus AS TEXT) || ' kept, ' || CAST(COALESCE(t.sum, 0) AS TEXT) || "
      "' moved' FROM accounts a LEFT JOIN (SELECT tenant, SUM(CASE WHEN credit = 'bonus' THEN "
-     "amount WHEN debit = 'bonus' THEN -amount ELSE 0 END) AS sum FROM transfers GROUP BY tenant) "
+     "amount WHEN debit = 'bonus' THEN -amount ELSE 0 END) AS sum FROM entries GROUP BY tenant) "
      "t ON t.tenant = a.tenant WHERE a.bonus <> COALESCE(t.sum, 0)"},
     {"there is more bonus than is left of the grants",
      "SELECT a.tenant, CAST(a.bonus AS TEXT) || ' kept, ' || CAST(COALESCE(g.sum, 0) AS TEXT) || "
@@ -53,19 +56,25 @@ constexpr Check kChecks[] = {
      "latest_transfer <> COALESCE(t.at, 0)"},
     {"the calls of a tenant are no chain",
      "SELECT tenant, 'call ' || request_id FROM (SELECT request_id, tenant, previous, latest, "
-     "COALESCE(LAG(id) OVER each, 0) AS before, MAX(opened_at) OVER each AS until FROM calls "
-     "WINDOW each AS (PARTITION BY tenant ORDER BY id)) AS c "
+     "COALESCE(LAG(id) OVER each, 0) AS before, MAX(CASE WHEN from_bonus IS NOT NULL AND ended_at > "
+     "opened_at THEN ended_at ELSE opened_at END) OVER each AS until FROM calls WINDOW each AS (PARTITION BY tenant ORDER BY id)) AS c "
      "WHERE previous <> before OR latest <> until"},
     {"the last call of an account is another",
      "SELECT a.tenant, CAST(last_call AS TEXT) FROM accounts a LEFT JOIN (SELECT tenant, "
-     "MAX(id) AS id, MAX(opened_at) AS at FROM calls GROUP BY tenant) c ON c.tenant = a.tenant "
+     "MAX(id) AS id, MAX(CASE WHEN from_bonus IS NOT NULL AND ended_at > opened_at THEN ended_at "
+     "ELSE opened_at END) AS at FROM calls GROUP BY tenant) c ON c.tenant = a.tenant "
      "WHERE last_call <> COALESCE(c.id, 0) OR latest_call <> COALESCE(c.at, 0)"},
+    {"the last call before a transfer is another",
+     "SELECT tenant, 'transfer ' || CAST(id AS TEXT) FROM (SELECT id, tenant, last_call, "
+     "MAX(call) OVER (PARTITION BY tenant ORDER BY id) AS before FROM (SELECT id, tenant, "
+     "last_call, NULL AS call FROM transfers UNION ALL SELECT id, tenant, NULL, id FROM calls) "
+     "AS every) AS e WHERE last_call <> COALESCE(before, 0)"},
     {"a call's charge is not the sum of its transfers",
      "SELECT c.tenant, 'call ' || c.request_id FROM calls c LEFT JOIN (SELECT tenant, request_id, "
      "SUM(amount) AS sum, SUM(CASE WHEN debit <> 'uncovered' THEN amount ELSE 0 END) AS paid "
      "FROM transfers WHERE kind = 'charge' GROUP BY tenant, request_id) t "
      "ON t.tenant = c.tenant AND t.request_id = c.request_id "
-     "WHERE c.state = 'posted' AND "
+     "WHERE c.state = 'posted' AND c.from_bonus IS NULL AND "
      "(c.cost <> COALESCE(t.sum, 0) OR c.charged <> COALESCE(t.paid, 0))"},
     {"a charge has no posted call",
      "SELECT t.tenant, 'transfer ' || CAST(t.id AS TEXT) FROM transfers t LEFT JOIN calls c "
@@ -119,7 +128,7 @@ VerifyReply Ledger::Verify(absl::Time dead_before) {
   VerifyReply reply;
   soci::session& sql = database_.session();
   sql << "SELECT COUNT(*) FROM accounts", into(reply.accounts);
-  sql << "SELECT COUNT(*) FROM transfers", into(reply.transfers);
+  sql << "SELECT COUNT(*) FROM entries", into(reply.transfers);
   sql << "SELECT (SELECT COUNT(*) FROM calls) + (SELECT COUNT(*) FROM open_calls)",
       into(reply.calls);
   for (const Check& check : kChecks) Find(check, nullptr, sql, &reply.findings);

@@ -335,6 +335,47 @@ constexpr std::string_view kPostgres5[] = {
     "ALTER TABLE accounts DROP COLUMN held",
 };
 
+// A call that is charged is its own entry of the ledger from here on: what it was charged, and how
+// much of that came from the bonus, stands in its row. Rows of before have their charges among the
+// transfers; there `from_bonus` is null, and nothing of them is written anew.
+constexpr std::string_view kTables6[] = {
+    "ALTER TABLE calls ADD COLUMN from_bonus $INT CHECK (from_bonus BETWEEN 0 AND charged)",
+
+    // Of a transfer: the tenant's last call before it, or 0. Null: there is no charge among the
+    // calls before it. `latest` of a call is the latest begin or end from here on.
+    "ALTER TABLE transfers ADD COLUMN last_call $INT",
+
+    // All entries, each with its two accounts. Ids of calls and transfers are counted together from
+    // here on, in steps of four: the entries of a call have its id and the two numbers behind it.
+    R"(CREATE VIEW entries (id, tenant, kind, debit, credit, amount, created_at) AS
+       SELECT id, tenant, kind, debit, credit, amount, created_at FROM transfers
+       UNION ALL SELECT id, tenant, 'charge', 'bonus', 'revenue', from_bonus, ended_at
+       FROM calls WHERE from_bonus > 0
+       UNION ALL SELECT id + 1, tenant, 'charge', 'cash', 'revenue', charged - from_bonus, ended_at
+       FROM calls WHERE charged > from_bonus
+       UNION ALL SELECT id + 2, tenant, 'charge', 'uncovered', 'revenue', cost - charged, ended_at
+       FROM calls WHERE cost > charged AND from_bonus IS NOT NULL)",
+};
+
+constexpr std::string_view kSqlite6[] = {
+    "CREATE TRIGGER calls_stay BEFORE UPDATE ON calls "
+    "BEGIN SELECT RAISE(ABORT, 'calls are never changed'); END",
+    "CREATE TRIGGER calls_remain BEFORE DELETE ON calls "
+    "BEGIN SELECT RAISE(ABORT, 'calls are never deleted'); END",
+};
+
+constexpr std::string_view kPostgres6[] = {
+    R"(CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS
+       $body$ BEGIN RAISE EXCEPTION '% are never changed or deleted', TG_TABLE_NAME; END $body$)",
+    R"(CREATE TRIGGER calls_stay BEFORE UPDATE OR DELETE ON calls
+       FOR EACH ROW EXECUTE FUNCTION refuse_change())",
+    "CREATE SEQUENCE entry_ids AS BIGINT INCREMENT BY 4",
+    R"(SELECT setval('entry_ids', (GREATEST((SELECT COALESCE(MAX(id), 0) FROM calls),
+       (SELECT COALESCE(MAX(id), 0) FROM transfers)) / 4 + 1) * 4))",
+    "ALTER TABLE calls ALTER COLUMN id DROP IDENTITY",
+    "ALTER TABLE transfers ALTER COLUMN id DROP IDENTITY",
+};
+
 }  // namespace
 
 const std::vector<SchemaStep>& SchemaSteps() {
@@ -344,6 +385,7 @@ const std::vector<SchemaStep>& SchemaSteps() {
       {.version = 3, .statements = kTables3, .sqlite_only = {}, .postgres_only = {}},
       {.version = 4, .statements = kTables4, .sqlite_only = {}, .postgres_only = {}},
       {.version = 5, .statements = kTables5, .sqlite_only = kSqlite5, .postgres_only = kPostgres5},
+      {.version = 6, .statements = kTables6, .sqlite_only = kSqlite6, .postgres_only = kPostgres6},
   };
   return steps;
 }

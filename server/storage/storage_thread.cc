@@ -1,5 +1,7 @@
 #include "server/storage/storage_thread.h"
 
+#include <pthread.h>
+
 #include <algorithm>
 #include <iterator>
 #include <utility>
@@ -28,7 +30,10 @@ StorageThread::StorageThread(Options options, std::unique_ptr<Database> database
       pace_(loop_, [this] { RunNextBatch(); }),
       begin_(*this) {
   if (database_ == nullptr) retry_.Arm(options_.retry);
-  thread_ = std::thread([this] { loop_.Run(); });
+  thread_ = std::thread([this] {
+    pthread_setname_np(pthread_self(), options_.name.c_str());
+    loop_.Run();
+  });
 }
 
 StorageThread::~StorageThread() {
@@ -103,8 +108,10 @@ void StorageThread::RunBatch() {
     std::move(all.begin() + static_cast<std::ptrdiff_t>(begin),
               all.begin() + static_cast<std::ptrdiff_t>(std::min(begin + kBatchMax, all.size())),
               std::back_inserter(batch));
-    std::stable_sort(batch.begin(), batch.end(),
-                     [](const auto& a, const auto& b) { return a->order() < b->order(); });
+    if (options_.has_others) {
+      std::stable_sort(batch.begin(), batch.end(),
+                       [](const auto& a, const auto& b) { return a->order() < b->order(); });
+    }
     const base::Instant started = options_.clock->MonotonicNow();
     const absl::Status status = RunTogether(batch);
     options_.on_batch(batch.size(), options_.clock->MonotonicNow() - started, status.ok());

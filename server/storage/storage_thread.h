@@ -29,8 +29,9 @@ class StorageThread;
 class Work {
  public:
   virtual ~Work() = default;
-  // Work of a batch runs in this order, by default that of its coming: transactions of two replicas
-  // that lock the same accounts in the same order do not wait for each other in a circle.
+  // Where others write, too, the work of a batch runs in this order, else in that of its coming:
+  // transactions of two replicas that lock the same accounts in the same order do not wait for each
+  // other in a circle.
   virtual std::string_view order() const { return ""; }
   // Inside a transaction; may throw soci::soci_error. Runs again where the transaction was undone,
   // so it may keep nothing from one run to the next, and writes what can be written twice.
@@ -56,7 +57,9 @@ class StorageThread {
     // Between the beginnings of two batches: under load more work shares a commit. What comes after
     // a pause of so long is written at once.
     absl::Duration interval = absl::ZeroDuration();
-    bool read_only = false;  // of a connection that writes nothing
+    bool read_only = false;   // of a connection that writes nothing
+    bool has_others = false;  // replicas: work runs in its order()
+    std::string name = "storage";  // of the thread, for who looks at the process; at most 15 bytes
     const base::Clock* clock = &base::SystemClock();
     // Called on the storage thread: after each batch (writes, time, whether it was written as a
     // whole), and where the database begins or ceases to take writes.

@@ -1,8 +1,10 @@
 // That a ledger of the schema before this one keeps its money, and goes on.
 #pragma once
 
+#include <gmock/gmock.h>
 #include <soci/soci.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -29,6 +31,21 @@ class LedgerMigrationContract : public LedgerContract {
   void Migrate() {
     database_ = Connect();
     ASSERT_NE(database_, nullptr);
+  }
+  std::vector<std::string> FoundAfter(const std::string& change) {
+    std::vector<std::string> found;
+    const absl::Status undone = database_->Transact([&] {
+      database_->session() << (database_->engine() == storage::Engine::kSqlite
+                                   ? "DROP TRIGGER calls_stay"
+                                   : "DROP TRIGGER calls_stay ON calls");
+      database_->session() << change;
+      for (const Finding& each : Ledger::Of(*database_).Verify().findings) {
+        found.push_back(each.what);
+      }
+      database_->session() << "SELECT no_such_column FROM accounts";
+    });
+    EXPECT_FALSE(undone.ok());
+    return found;
   }
 
  private:
@@ -85,6 +102,51 @@ TEST_P(LedgerMigrationContract, MoneyAndHistoryStay) {
     EXPECT_EQ(ledger.GetBalanceAt(kAcme, absl::FromUnixMicros(2'950)),
               (Balance{.cash = 93, .bonus = 50}));
   });
+}
+
+// Until step 6 a charge was a transfer beside its call.
+TEST_P(LedgerMigrationContract, ChargesOfBeforeAreTheirTransfers) {
+  using testing::ElementsAre;
+  using testing::StartsWith;
+  Migrate();
+  EXPECT_THAT(FoundAfter("UPDATE calls SET cost = cost + 1 WHERE request_id = 'a'"),
+              ElementsAre("a call's charge is not the sum of its transfers: call a"));
+  EXPECT_THAT(FoundAfter("UPDATE calls SET state = 'voided' WHERE request_id = 'b'"),
+              ElementsAre(StartsWith("a charge has no posted call"),
+                          "a call that was not posted was charged: call b"));
+}
+
+TEST_P(LedgerMigrationContract, OneListHasEntriesOfBeforeAndAfter) {
+  Migrate();
+  const std::vector<int64_t> amounts = {2, 1, 20, 3, 7, 10, 100, 50};
+  Hold(Request("new", 3));
+  End(EndOf("new", 3));
+  Do([&](Ledger& ledger) {
+    ledger.Add({.tenant = kAcme, .nano = 20, .reference = "second", .actor = "", .reason = "",
+                .at = now_},
+               {});
+  });
+  Hold(Request("newer", 1));
+  End(EndOf("newer", 1));
+  Hold(Request("newest", 2));
+  End(EndOf("newest", 2));
+  for (const int limit : {1, 2, 3, 100}) {
+    std::vector<int64_t> found;
+    std::vector<int64_t> ids;
+    TransferFilter filter{.tenant = kAcme, .limit = limit};
+    for (std::vector<Transfer> page; !(page = Transfers(filter)).empty();) {
+      for (const Transfer& each : page) {
+        found.push_back(each.nano);
+        ids.push_back(each.id);
+      }
+      filter.before_id = ids.back();
+    }
+    EXPECT_EQ(found, amounts) << limit;
+    EXPECT_TRUE(std::is_sorted(ids.rbegin(), ids.rend()));
+  }
+  EXPECT_EQ(Transfers({.tenant = kAcme, .kind = "charge"}).size(), 5u);
+  EXPECT_EQ(Transfers({.kind = "charge"}).size(), 5u);
+  EXPECT_EQ(Transfers({}).size(), 9u);
 }
 
 TEST_P(LedgerMigrationContract, CallsGoOn) {
