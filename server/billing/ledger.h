@@ -105,11 +105,12 @@ class Ledger : public storage::Attachment {
   // Null: there is none. Valid until the transaction ends.
   Account* Touch(const std::string& tenant);
   void MarkChanged(const std::string& tenant, Account* account);
-  // Of the call with this id, also one that has ended: fills statements_->found*.
-  bool FindCall(const std::string& tenant, const std::string& request_id);
-  // Only of one that has ended. An id of the server's is used once, so it is looked up only
-  // `again`.
-  bool FindEnded(const HoldRequest& request, bool again);
+  // The call with the tenant and id of `request`, also one that has ended: fills
+  // statements_->found*.
+  bool FindCall(const HoldRequest& request);
+  bool FindOpen(const std::string& tenant, const std::string& request_id);
+  // One that has ended; where it has no fingerprint, among those that ended since its begin.
+  bool FindEnded(const HoldRequest& request);
   HoldReply Repeated(const HoldRequest& request, Account* account);
   void SetInputs(const HoldRequest& request);
 

@@ -146,8 +146,7 @@ class ChargeSource final : public EntrySource {
     soci::indicator is_entry = soci::i_null;
     soci::details::prepare_temp_type query =
         sql_.prepare << kCallColumns
-                     << (of_all() ? OfAll("ended_at", "from_bonus IS NOT NULL")
-                                  : OfChain("calls"));
+                     << (of_all() ? OfAll("ended_at", "from_bonus IS NOT NULL") : OfChain("calls"));
     query, into(id), into(t.tenant), into(t.request_id), into(from_bonus, is_entry), into(charged),
         into(cost), into(at), into(previous), into(latest);
     UseRange(query);
@@ -161,8 +160,9 @@ class ChargeSource final : public EntrySource {
       if (is_entry != soci::i_ok) continue;
       t.at = absl::FromUnixMicros(at);
       // As the view `entries` has them.
-      const std::tuple<const char*, int64_t, int64_t> parts[] = {
-          {kUncovered, 2, cost - charged}, {kCash, 1, charged - from_bonus}, {kBonus, 0, from_bonus}};
+      const std::tuple<const char*, int64_t, int64_t> parts[] = {{kUncovered, 2, cost - charged},
+                                                                 {kCash, 1, charged - from_bonus},
+                                                                 {kBonus, 0, from_bonus}};
       for (const auto& [debit, behind, nano] : parts) {
         if (nano == 0) continue;
         t.id = id + behind;

@@ -20,7 +20,7 @@ struct Ledger::Row {
   std::string credit;
   int64_t nano = 0;
   int64_t at = 0;
-  int64_t grant_id = 0;  // that it gives, or that has expired; 0: none
+  int64_t grant_id = 0;     // that it gives, or that has expired; 0: none
   std::string reference{};  // empty: none
   std::string reason{};
   std::string actor{};
@@ -58,6 +58,7 @@ struct Ledger::Statements {
   int64_t grant_id = 0;
   int64_t previous = 0, latest = 0;  // in the tenant's chain
   int64_t last_call = 0;
+  int64_t since = 0;
   Row row;
   soci::indicator has_grant = soci::i_null, has_reference = soci::i_null;
 
@@ -74,7 +75,8 @@ struct Ledger::Statements {
   soci::statement sum_held;
   soci::statement open_call;
   soci::statement find_open;
-  soci::statement find_ended;
+  soci::statement find_ended;     // of those with a fingerprint
+  soci::statement find_in_chain;  // among those of the tenant that ended since `since`
   soci::statement set_held;
   soci::statement note_delivered;
   soci::statement close_call;

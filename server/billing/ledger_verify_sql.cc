@@ -56,8 +56,10 @@ constexpr Check kChecks[] = {
      "latest_transfer <> COALESCE(t.at, 0)"},
     {"the calls of a tenant are no chain",
      "SELECT tenant, 'call ' || request_id FROM (SELECT request_id, tenant, previous, latest, "
-     "COALESCE(LAG(id) OVER each, 0) AS before, MAX(CASE WHEN from_bonus IS NOT NULL AND ended_at > "
-     "opened_at THEN ended_at ELSE opened_at END) OVER each AS until FROM calls WINDOW each AS (PARTITION BY tenant ORDER BY id)) AS c "
+     "COALESCE(LAG(id) OVER each, 0) AS before, MAX(CASE WHEN from_bonus IS NOT NULL AND ended_at "
+     "> "
+     "opened_at THEN ended_at ELSE opened_at END) OVER each AS until FROM calls WINDOW each AS "
+     "(PARTITION BY tenant ORDER BY id)) AS c "
      "WHERE previous <> before OR latest <> until"},
     {"the last call of an account is another",
      "SELECT a.tenant, CAST(last_call AS TEXT) FROM accounts a LEFT JOIN (SELECT tenant, "

@@ -57,8 +57,8 @@ class StorageThread {
     // Between the beginnings of two batches: under load more work shares a commit. What comes after
     // a pause of so long is written at once.
     absl::Duration interval = absl::ZeroDuration();
-    bool read_only = false;   // of a connection that writes nothing
-    bool has_others = false;  // replicas: work runs in its order()
+    bool read_only = false;        // of a connection that writes nothing
+    bool has_others = false;       // replicas: work runs in its order()
     std::string name = "storage";  // of the thread, for who looks at the process; at most 15 bytes
     const base::Clock* clock = &base::SystemClock();
     // Called on the storage thread: after each batch (writes, time, whether it was written as a

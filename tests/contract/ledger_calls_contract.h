@@ -152,6 +152,35 @@ TEST_P(LedgerContract, AHoldThatIsRunAgainAfterItsEndHoldsNothing) {
   EXPECT_EQ(BalanceOf(kAcme), (Balance{.cash = 93, .bonus = 0, .held = 0}));
 }
 
+// Calls with an id of the server's are in no index.
+TEST_P(LedgerContract, ACallWithAnIdOfTheServersIsFoundAfterItsEnd) {
+  OpenAccount(kAcme, 100);
+  const auto end_of = [&](const std::string& id, int64_t cost) {
+    auto hold = std::make_shared<HoldRequest>(Request(id, 10));
+    hold->fingerprint = "";
+    CallEnd end = EndOf(id, cost);
+    end.held = hold->nano;
+    end.hold = std::move(hold);
+    return end;
+  };
+  Do([&](Ledger& ledger) {  // in one transaction
+    for (const char* id : {"a", "b"}) ledger.Hold(*end_of(id, 0).hold);
+    for (const int64_t cost : {3, 4}) {
+      EXPECT_EQ(ledger.End(end_of("a", cost)).charged, 3);
+      EXPECT_EQ(ledger.End(end_of("b", cost)).charged, 3);
+    }
+  });
+  const EndReply again = End(end_of("a", 5));
+  EXPECT_EQ(again.charged, 3);
+  EXPECT_FALSE(again.late);
+  Hold(*end_of("dead", 0).hold);
+  Do([&](Ledger& ledger) {
+    EXPECT_EQ(ledger.RecoverCalls(absl::InfiniteFuture(), now_ + absl::Minutes(1), 10), 1);
+  });
+  EXPECT_TRUE(End(end_of("dead", 5)).late);
+  EXPECT_EQ(BalanceOf(kAcme), (Balance{.cash = 94, .bonus = 0, .held = 0}));
+}
+
 TEST_P(LedgerContract, SixteenHundredHoldsOfSevenOnAThousandGiveExactly142) {
   OpenAccount(kAcme, 1'000);
   EXPECT_EQ(HoldAtOnce(1'600, [this](const std::string& id) { return Request(id, 7); }), 142);

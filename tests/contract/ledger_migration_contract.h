@@ -122,9 +122,9 @@ TEST_P(LedgerMigrationContract, OneListHasEntriesOfBeforeAndAfter) {
   Hold(Request("new", 3));
   End(EndOf("new", 3));
   Do([&](Ledger& ledger) {
-    ledger.Add({.tenant = kAcme, .nano = 20, .reference = "second", .actor = "", .reason = "",
-                .at = now_},
-               {});
+    ledger.Add(
+        {.tenant = kAcme, .nano = 20, .reference = "second", .actor = "", .reason = "", .at = now_},
+        {});
   });
   Hold(Request("newer", 1));
   End(EndOf("newer", 1));

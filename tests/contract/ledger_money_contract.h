@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tests/contract/ledger_fixture.h"
@@ -159,6 +160,26 @@ TEST_P(LedgerContract, TransfersArePagedFromTheNewest) {
       Transfers({.tenant = kAcme, .before_id = first.back().id, .limit = 4});
   ASSERT_EQ(rest.size(), 2u);
   EXPECT_EQ(rest.back().kind, "top-up");
+}
+
+// One that was paid from bonus and from cash, and cost more than there was.
+TEST_P(LedgerContract, EachEntryOfACallIsOnceInAList) {
+  OpenAccount(kAcme, /*cash=*/20, /*bonus=*/10);
+  Hold(Request("a", 30));
+  End(EndOf("a", 34));
+  for (const char* tenant : {kAcme, ""}) {
+    std::vector<std::pair<std::string, int64_t>> found;
+    TransferFilter filter{.tenant = tenant, .limit = 1};
+    for (std::vector<Transfer> page; !(page = Transfers(filter)).empty();) {
+      found.emplace_back(page[0].debit, page[0].nano);
+      EXPECT_LT(page[0].id, filter.before_id == 0 ? INT64_MAX : filter.before_id);
+      filter.before_id = page[0].id;
+    }
+    EXPECT_EQ(found,
+              (std::vector<std::pair<std::string, int64_t>>{
+                  {kUncovered, 4}, {kCash, 20}, {kBonus, 10}, {kTopUps, 20}, {kBonuses, 10}}));
+  }
+  Do([&](Ledger& ledger) { EXPECT_EQ(ledger.Verify().transfers, 5); });
 }
 
 TEST_P(LedgerContract, TheNextProcessFindsAllOfIt) {

@@ -101,9 +101,8 @@ TEST_P(LedgerVerifyContract, EachContradictionIsFound) {
 
 TEST_P(LedgerVerifyContract, EntriesAreNeverChanged) {
   Fill();
-  for (const char* change :
-       {"UPDATE calls SET cost = cost + 1", "DELETE FROM calls", "UPDATE transfers SET amount = 1",
-        "DELETE FROM transfers"}) {
+  for (const char* change : {"UPDATE calls SET cost = cost + 1", "DELETE FROM calls",
+                             "UPDATE transfers SET amount = 1", "DELETE FROM transfers"}) {
     const absl::Status refused = database_->Transact([&] { database_->session() << change; });
     EXPECT_THAT(refused.ToString(), testing::HasSubstr("are never")) << change;
   }
