@@ -41,7 +41,7 @@ class Ledger : public storage::Attachment {
   // Accounts. False: it was there. A new one gets the plan's newcomer bonus.
   bool OpenAccount(const std::string& tenant, const Plan& plan, absl::Time now);
   std::optional<Balance> GetBalance(const std::string& tenant);
-  // Just before `at`, from the transfers; nothing is held then.
+  // Just before `at`, from the entries since; nothing is held then.
   std::optional<Balance> GetBalanceAt(const std::string& tenant, absl::Time at);
 
   // Calls.
@@ -105,12 +105,11 @@ class Ledger : public storage::Attachment {
   // Null: there is none. Valid until the transaction ends.
   Account* Touch(const std::string& tenant);
   void MarkChanged(const std::string& tenant, Account* account);
-  // The call with the tenant and id of `request`, also one that has ended: fills
-  // statements_->found*.
-  bool FindCall(const HoldRequest& request);
-  bool FindOpen(const std::string& tenant, const std::string& request_id);
-  // One that has ended; where it has no fingerprint, among those that ended since its begin.
-  bool FindEnded(const HoldRequest& request);
+  // Of the call with this id, also one that has ended: fills statements_->found*.
+  bool FindCall(const std::string& tenant, const std::string& request_id);
+  // Only of one that has ended. An id of the server's is used once, so it is looked up only
+  // `again`.
+  bool FindEnded(const HoldRequest& request, bool again);
   HoldReply Repeated(const HoldRequest& request, Account* account);
   void SetInputs(const HoldRequest& request);
 

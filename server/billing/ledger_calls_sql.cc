@@ -16,15 +16,6 @@ constexpr char kVoided[] = "voided";
 // Of SQLite, in memory from one transaction to the next: about 200 bytes each.
 constexpr size_t kAccountsKept = 100'000;
 
-// As far as an end tells of it.
-HoldRequest CallOf(const CallEnd& end) {
-  HoldRequest request;
-  request.tenant = end.tenant;
-  request.request_id = end.request_id;
-  request.at = absl::InfinitePast();
-  return request;
-}
-
 HoldReply OverBudget(const Balance& balance, const std::optional<BudgetUse>& use) {
   return {.verdict = HoldVerdict::kKeyBudgetExhausted, .balance = balance, .budget = use};
 }
@@ -66,37 +57,29 @@ void Ledger::BeforeCommit() {
   }
 }
 
-bool Ledger::FindCall(const HoldRequest& request) {
-  Statements& s = *statements_;
-  if (FindOpen(request.tenant, request.request_id)) return true;
-  if (!FindEnded(request)) return false;
-  s.found_held = 0;
-  s.found.token = static_cast<uint64_t>(s.found_token);
-  return true;
-}
-
-bool Ledger::FindOpen(const std::string& tenant, const std::string& request_id) {
+bool Ledger::FindCall(const std::string& tenant, const std::string& request_id) {
   Statements& s = *statements_;
   s.tenant = s.found.tenant = tenant;
   s.request_id = s.found.request_id = request_id;
-  if (!Statements::Run(s.find_open)) return false;
-  s.found_state = kOpen;
-  s.found_charged = 0;
-  s.found_recovered = 0;
+  if (Statements::Run(s.find_open)) {
+    s.found_state = kOpen;
+    s.found_charged = 0;
+    s.found_recovered = 0;
+  } else {
+    s.found_held = 0;
+    if (!Statements::Run(s.find_ended)) return false;
+  }
   s.found.token = static_cast<uint64_t>(s.found_token);
   s.found.at = absl::FromUnixMicros(s.found_at);
   return true;
 }
 
-bool Ledger::FindEnded(const HoldRequest& request) {
+bool Ledger::FindEnded(const HoldRequest& request, bool again) {
+  if (request.fingerprint.empty() && !again) return false;
   Statements& s = *statements_;
   s.tenant = request.tenant;
   s.request_id = request.request_id;
-  if (!request.fingerprint.empty()) return Statements::Run(s.find_ended);
-  BeforeCommit();  // it is followed back from the account
-  s.tenant = request.tenant;
-  s.since = Bounded(request.at);
-  return Statements::Run(s.find_in_chain);
+  return Statements::Run(s.find_ended);
 }
 
 void Ledger::SetInputs(const HoldRequest& request) {
@@ -112,22 +95,20 @@ HoldReply Ledger::Hold(const HoldRequest& request, bool again) {
   Statements& s = *statements_;
   Account* account = Touch(request.tenant);
   if (account == nullptr) return {.verdict = HoldVerdict::kNoAccount};
-  // An id of the server's is used once, so it is looked up only where this may be a repeat.
-  const bool may_be_known = again || !request.fingerprint.empty();
   if (account->balance.available() < request.nano) {
     // A repeat of what was committed already finds its own hold in the way.
-    if (may_be_known && FindCall(request)) return Repeated(request, account);
+    if (FindCall(request.tenant, request.request_id)) return Repeated(request, account);
     return {.verdict = HoldVerdict::kBalanceTooLow, .balance = account->balance};
   }
   const BudgetTake taken = TakeBudget(request, request.nano);
   if (!taken.fits) {
-    if (may_be_known && FindCall(request)) return Repeated(request, account);
+    if (FindCall(request.tenant, request.request_id)) return Repeated(request, account);
     return OverBudget(account->balance, taken.use);
   }
   SetInputs(request);
-  if ((may_be_known && FindEnded(request)) || Statements::Change(s.open_call) == 0) {
+  if (FindEnded(request, again) || Statements::Change(s.open_call) == 0) {
     GiveBackBudget(request, request.nano);
-    PINGTI_CHECK(FindCall(request), "it was in the way");
+    PINGTI_CHECK(FindCall(request.tenant, request.request_id), "it was in the way");
     return Repeated(request, account);
   }
   account->balance.held += request.nano;
@@ -165,7 +146,7 @@ HoldReply Ledger::GrowHold(const HoldRequest& request, int64_t nano) {
   Account* account = Touch(request.tenant);
   if (account == nullptr) return reply;
   reply.balance = account->balance;
-  if (!FindCall(request) || s.found_state != kOpen) return reply;
+  if (!FindCall(request.tenant, request.request_id) || s.found_state != kOpen) return reply;
   if (s.found.token != request.token) return reply;
   const int64_t more = nano - s.found_held;
   if (more > 0) {
@@ -199,7 +180,7 @@ EndReply Ledger::End(const CallEnd& end) {
   if (end.hold != nullptr) {
     if (auto reply = EndOpen(end, *end.hold, end.held, /*recovered=*/false, account)) return *reply;
   }
-  const bool found = FindCall(end.hold != nullptr ? *end.hold : CallOf(end));
+  const bool found = FindCall(end.tenant, end.request_id);
   if (!found || s.found.token != end.token) {
     return {.late = true, .balance = account->balance};
   }
@@ -296,8 +277,9 @@ int64_t Ledger::RecoverCalls(absl::Time dead_before, absl::Time now, int max) {
     Account* account = Touch(call.tenant);
     if (account == nullptr) continue;
     // ... and the caller may have sent the id again since.
+    const bool found = FindCall(call.tenant, call.request_id);
     const Statements& s = *statements_;
-    if (!FindOpen(call.tenant, call.request_id) || s.found.token != call.token) continue;
+    if (!found || s.found_state != kOpen || s.found.token != call.token) continue;
     if (EndOpen(call, s.found, s.found_held, /*recovered=*/true, account)) ++ended;
   }
   return ended;

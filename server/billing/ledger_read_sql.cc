@@ -91,13 +91,14 @@ class EntrySource {
   void BeginStep() { rows_ = 0; }
   void EndStep() {
     if (of_all() ? rows_ < max_ : rows_ == 0) next_ = 0;
+    max_ = kStep;  // a filter lets few through
   }
 
   soci::session& sql_;
   const TransferFilter& filter_;
   int64_t next_;
   const int64_t since_, until_;
-  const int max_ = std::min(kStep, filter_.limit);
+  int max_ = std::min(kStep, filter_.limit);
   int rows_ = 0;
 
  private:
@@ -182,27 +183,30 @@ struct Start {
 };
 
 Start StartOf(soci::session& sql, const TransferFilter& filter) {
+  // Behind a transfer it goes on from there; no charge lies before one that does not know of calls.
+  Start behind;
+  std::string tenant;
+  sql << "SELECT tenant, previous, COALESCE(last_call, -1) FROM transfers WHERE id = :id",
+      into(tenant), into(behind.transfer), into(behind.call), use(filter.before_id, "id");
+  const bool is_transfer = sql.got_data();
+  const bool has_charges = !is_transfer || behind.call >= 0;
   Start start;
   if (filter.tenant.empty()) {
-    start.transfer = start.call = filter.before_id == 0 ? INT64_MAX : filter.before_id - 1;
+    start.transfer = filter.before_id == 0 ? INT64_MAX : filter.before_id - 1;
+    start.call = has_charges ? start.transfer : 0;
     return start;
   }
+  if (is_transfer && tenant == filter.tenant) return behind;
   sql << "SELECT last_transfer, last_call FROM accounts WHERE tenant = :tenant",
       into(start.transfer), into(start.call), use(filter.tenant, "tenant");
   if (!sql.got_data()) return {};
-  if (filter.before_id == 0) return start;
-  // Behind an entry of the tenant's it goes on from there. Else all newer ones are passed over.
+  // Behind an entry of a call as well. Else all newer ones are passed over.
   const int64_t call = filter.before_id - filter.before_id % kIdsOfACall;
   int64_t found = 0;
   sql << "SELECT id FROM calls WHERE id = :id AND tenant = :tenant", into(found), use(call, "id"),
       use(filter.tenant, "tenant");
   if (sql.got_data()) start.call = found;
-  Start before;
-  sql << "SELECT previous, COALESCE(last_call, 0) FROM transfers WHERE id = :id AND tenant = "
-         ":tenant",
-      into(before.transfer), into(before.call), use(filter.before_id, "id"),
-      use(filter.tenant, "tenant");
-  return sql.got_data() ? before : start;
+  return start;
 }
 
 }  // namespace

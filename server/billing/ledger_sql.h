@@ -41,7 +41,7 @@ struct Ledger::Statements {
 
   storage::Database& database;
   int64_t entry_id = 0;  // of the row
-  int64_t last_id = 0;   // SQLite: the highest there is, or 0: not known
+  int64_t last_id = 0;   // SQLite: of the last row, or a step not above it; 0: not known
 
   // Inputs.
   std::string tenant, request_id;
@@ -58,7 +58,6 @@ struct Ledger::Statements {
   int64_t grant_id = 0;
   int64_t previous = 0, latest = 0;  // in the tenant's chain
   int64_t last_call = 0;
-  int64_t since = 0;
   Row row;
   soci::indicator has_grant = soci::i_null, has_reference = soci::i_null;
 
@@ -75,8 +74,7 @@ struct Ledger::Statements {
   soci::statement sum_held;
   soci::statement open_call;
   soci::statement find_open;
-  soci::statement find_ended;     // of those with a fingerprint
-  soci::statement find_in_chain;  // among those of the tenant that ended since `since`
+  soci::statement find_ended;
   soci::statement set_held;
   soci::statement note_delivered;
   soci::statement close_call;

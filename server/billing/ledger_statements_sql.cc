@@ -27,8 +27,7 @@ constexpr char kFindOpen[] =
     "WHERE tenant = :tenant AND request_id = :id";
 constexpr char kFindEnded[] =
     "SELECT state, token, fingerprint, charged, recovered FROM calls WHERE request_id = :id AND "
-    "tenant = :of_tenant AND ";
-constexpr char kLatest[] = " ORDER BY id DESC LIMIT 1";
+    "tenant = :tenant ORDER BY id DESC LIMIT 1";
 constexpr char kSetHeld[] =
     "UPDATE open_calls SET held = :nano WHERE tenant = :tenant AND request_id = :id";
 constexpr char kNoteDelivered[] =
@@ -95,16 +94,9 @@ Ledger::Statements::Statements(storage::Database& database)
                  into(found.fingerprint), into(found.key_id), into(found.model),
                  into(found.budget.period), into(found_held), into(found_at), use(tenant, "tenant"),
                  use(request_id, "id"))),
-      // The first by an index.
-      find_ended((database.session().prepare << kFindEnded << "fingerprint <> ''" << kLatest,
-                  into(found_state), into(found_token), into(found.fingerprint),
-                  into(found_charged), into(found_recovered), use(request_id, "id"),
-                  use(tenant, "of_tenant"))),
-      find_in_chain(
-          (database.session().prepare << kFindEnded << IsOfTenant("calls", "last_call") << kLatest,
-           into(found_state), into(found_token), into(found.fingerprint), into(found_charged),
-           into(found_recovered), use(request_id, "id"), use(tenant, "of_tenant"),
-           use(since, "since"))),
+      find_ended((database.session().prepare << kFindEnded, into(found_state), into(found_token),
+                  into(found.fingerprint), into(found_charged), into(found_recovered),
+                  use(request_id, "id"), use(tenant, "tenant"))),
       set_held((database.session().prepare << kSetHeld, use(nano, "nano"), use(tenant, "tenant"),
                 use(request_id, "id"))),
       note_delivered((database.session().prepare << kNoteDelivered, use(end.cost, "cost"),

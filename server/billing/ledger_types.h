@@ -146,7 +146,7 @@ struct Adjustment {
   absl::Time at;
 };
 
-// One row of the ledger.
+// One entry of the ledger.
 struct Transfer {
   int64_t id = 0;
   std::string tenant;

@@ -66,14 +66,21 @@ constexpr Check kChecks[] = {
      "MAX(id) AS id, MAX(CASE WHEN from_bonus IS NOT NULL AND ended_at > opened_at THEN ended_at "
      "ELSE opened_at END) AS at FROM calls GROUP BY tenant) c ON c.tenant = a.tenant "
      "WHERE last_call <> COALESCE(c.id, 0) OR latest_call <> COALESCE(c.at, 0)"},
+    // One of before calls were entries knows of none; no charge may be before it.
     {"the last call before a transfer is another",
-     "SELECT tenant, 'transfer ' || CAST(id AS TEXT) FROM (SELECT id, tenant, last_call, "
-     "MAX(call) OVER (PARTITION BY tenant ORDER BY id) AS before FROM (SELECT id, tenant, "
-     "last_call, NULL AS call FROM transfers UNION ALL SELECT id, tenant, NULL, id FROM calls) "
-     "AS every) AS e WHERE last_call <> COALESCE(before, 0)"},
+     "SELECT tenant, 'transfer ' || CAST(id AS TEXT) FROM (SELECT id, tenant, is_transfer, "
+     "last_call, MAX(call) OVER each AS before, MAX(charge) OVER each AS charged FROM (SELECT id, "
+     "tenant, 1 AS is_transfer, last_call, NULL AS call, NULL AS charge FROM transfers UNION ALL "
+     "SELECT id, tenant, 0, NULL, id, CASE WHEN from_bonus IS NOT NULL THEN id END FROM calls) "
+     "AS every WINDOW each AS (PARTITION BY tenant ORDER BY id)) AS e WHERE is_transfer = 1 AND "
+     "(last_call <> COALESCE(before, 0) OR (last_call IS NULL AND charged IS NOT NULL))"},
+    {"a transfer has the number of a call's entry",
+     "SELECT t.tenant, 'transfer ' || CAST(t.id AS TEXT) FROM transfers t JOIN calls c "
+     "ON c.id = t.id - t.id % 4 WHERE c.from_bonus IS NOT NULL"},
     {"a call's charge is not the sum of its transfers",
-     "SELECT tenant, 'call ' || request_id FROM (SELECT tenant, request_id, cost, charged FROM "
-     "calls WHERE state = 'posted' AND from_bonus IS NULL UNION ALL SELECT tenant, request_id, "
+     "SELECT tenant, 'call ' || COALESCE(request_id, '') FROM (SELECT tenant, request_id, cost, "
+     "charged FROM calls WHERE state = 'posted' AND from_bonus IS NULL UNION ALL SELECT tenant, "
+     "request_id, "
      "-amount, CASE WHEN debit = 'uncovered' THEN 0 ELSE -amount END FROM transfers WHERE kind = "
      "'charge') AS every GROUP BY tenant, request_id HAVING SUM(cost) <> 0 OR SUM(charged) <> 0"},
     {"a call runs that was charged",

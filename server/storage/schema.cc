@@ -339,12 +339,6 @@ constexpr std::string_view kPostgres5[] = {
 // much of that came from the bonus, stands in its row. Rows of before have their charges among the
 // transfers; there `from_bonus` is null, and nothing of them is written anew.
 constexpr std::string_view kTables6[] = {
-    // Ids of the server's own making, whose calls have no fingerprint, are used once and not looked
-    // up: they are in no index.
-    "DROP INDEX calls_of_id",
-    R"(CREATE UNIQUE INDEX calls_of_id ON calls (request_id, tenant,
-       (CASE WHEN state = 'posted' THEN 0 ELSE id END)) WHERE fingerprint <> '')",
-
     "ALTER TABLE calls ADD COLUMN from_bonus $INT CHECK (from_bonus BETWEEN 0 AND charged)",
 
     // Of a transfer: the tenant's last call before it, or 0. Null: there is no charge among the

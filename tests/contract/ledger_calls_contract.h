@@ -152,7 +152,6 @@ TEST_P(LedgerContract, AHoldThatIsRunAgainAfterItsEndHoldsNothing) {
   EXPECT_EQ(BalanceOf(kAcme), (Balance{.cash = 93, .bonus = 0, .held = 0}));
 }
 
-// Calls with an id of the server's are in no index.
 TEST_P(LedgerContract, ACallWithAnIdOfTheServersIsFoundAfterItsEnd) {
   OpenAccount(kAcme, 100);
   const auto end_of = [&](const std::string& id, int64_t cost) {

@@ -1,8 +1,8 @@
 // Money by hand, bonus, and what people ask of the ledger. Part of ledger_contract.h.
 #pragma once
 
+#include <cstdint>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "tests/contract/ledger_fixture.h"
@@ -147,39 +147,21 @@ TEST_P(LedgerContract, UsageIsSummedByDayKeyAndModel) {
   EXPECT_EQ(rows.size(), 1u);
 }
 
-TEST_P(LedgerContract, TransfersArePagedFromTheNewest) {
+TEST_P(LedgerContract, WhatWasUndoneTakesNoNumbers) {
   OpenAccount(kAcme, 100);
-  for (int i = 0; i < 5; ++i) {
-    Hold(Request(std::to_string(i), 1));
-    End(EndOf(std::to_string(i), 1));
-  }
-  const std::vector<Transfer> first = Transfers({.tenant = kAcme, .limit = 4});
-  ASSERT_EQ(first.size(), 4u);
-  EXPECT_EQ(first[0].request_id, "4");
-  const std::vector<Transfer> rest =
-      Transfers({.tenant = kAcme, .before_id = first.back().id, .limit = 4});
-  ASSERT_EQ(rest.size(), 2u);
-  EXPECT_EQ(rest.back().kind, "top-up");
-}
-
-// One that was paid from bonus and from cash, and cost more than there was.
-TEST_P(LedgerContract, EachEntryOfACallIsOnceInAList) {
-  OpenAccount(kAcme, /*cash=*/20, /*bonus=*/10);
-  Hold(Request("a", 30));
-  End(EndOf("a", 34));
-  for (const char* tenant : {kAcme, ""}) {
-    std::vector<std::pair<std::string, int64_t>> found;
-    TransferFilter filter{.tenant = tenant, .limit = 1};
-    for (std::vector<Transfer> page; !(page = Transfers(filter)).empty();) {
-      found.emplace_back(page[0].debit, page[0].nano);
-      EXPECT_LT(page[0].id, filter.before_id == 0 ? INT64_MAX : filter.before_id);
-      filter.before_id = page[0].id;
-    }
-    EXPECT_EQ(found,
-              (std::vector<std::pair<std::string, int64_t>>{
-                  {kUncovered, 4}, {kCash, 20}, {kBonus, 10}, {kTopUps, 20}, {kBonuses, 10}}));
-  }
-  Do([&](Ledger& ledger) { EXPECT_EQ(ledger.Verify().transfers, 5); });
+  Hold(Request("a", 10));
+  Hold(Request("b", 10));
+  const absl::Status undone = database_->Transact([&] {
+    Ledger::Of(*database_).End(EndOf("a", 1));
+    Ledger::Of(*database_).NoteDelivered(EndOf("b", -1));  // breaks a constraint
+  });
+  EXPECT_FALSE(undone.ok());
+  End(EndOf("b", 2));
+  End(EndOf("a", 3));
+  const std::vector<Transfer> charges = Transfers({.tenant = kAcme, .kind = "charge"});
+  ASSERT_EQ(charges.size(), 2u);
+  EXPECT_EQ(charges[0].nano, 3);
+  EXPECT_GT(charges[0].id, charges[1].id);
 }
 
 TEST_P(LedgerContract, TheNextProcessFindsAllOfIt) {

@@ -90,6 +90,13 @@ TEST_P(LedgerVerifyContract, EachContradictionIsFound) {
               ElementsAre(StartsWith("the transfers of a tenant are no chain"),
                           StartsWith("the last transfer of an account is another"),
                           "the last call before a transfer is another: transfer 1000"));
+  const std::string insert =
+      "INSERT INTO transfers (id, tenant, kind, debit, credit, amount, created_at, previous, "
+      "latest, "
+      "last_call) SELECT id + 1, 'acme', 'x', 'a', 'b', 1, 0, 0, 0, ";
+  EXPECT_THAT(After(insert + "NULL FROM calls").all,
+              testing::IsSupersetOf({StartsWith("the last call before a transfer is another"),
+                                     StartsWith("a transfer has the number of a call's entry")}));
   EXPECT_THAT(After("UPDATE key_budgets SET spent = spent + 2, held = held + 1").all,
               ElementsAre("the budget of a key is not what its calls were charged and hold: key "
                           "key in 2024-06-27, 2 spent too much, 1 held too much"));

@@ -206,8 +206,9 @@ Process::Environment With(const fakes::SickDisk& disk) {
 // While the ledger takes no writes nothing is begun; what runs goes on and is charged afterwards.
 void ExpectOutageIsSurvived(LedgerWorld& world, const Process::Environment& environment,
                             const std::function<void()>& begin, const std::function<void()>& end) {
-  world.provider().SetDefaults(
-      R"({"canned":1,"chunks":40,"chunk_bytes":40,"chunk_interval_ms":20})");
+  // Long enough that the disk is sick before it ends.
+  world.provider().SetDefaults(R"({"canned":1,"chunks":40,"chunk_bytes":40,"chunk_interval_ms":)" +
+                               std::to_string(Scaled(Millis(20)).count()) + "}");
   const auto server = world.Start(environment);
   client::CompletionStream stream = world.Client(*server).Stream(Ask("Hello", "runs"));
   ASSERT_TRUE(stream.Next().has_value());
