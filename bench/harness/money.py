@@ -7,7 +7,6 @@ import tempfile
 
 from harness import arms
 from harness.asked import CPU_CALL, marker
-from harness.rounds import Figure
 from harness.rows import Row
 
 RATE = 200
@@ -52,8 +51,8 @@ def ledger(bench):
             calls = rounds.figure("nginx", CPU_CALL)
             rows.append(Row("S14", "CPU per unary call", "nginx", calls, "us"))
             rows.append(Row("S14", "CPU that the ledger adds, over a call of nginx", "pingti",
-                            Figure([one / call for one, call in zip(added.values, calls.values)]),
-                            "x", goal=round(ADDED_MAX_US / NGINX_US, 2), limit=limit))
+                            added.over(calls), "x", goal=round(ADDED_MAX_US / NGINX_US, 2),
+                            limit=limit))
         rounds = bench.measure("S14 latency", ["--rate", str(RATE), *marker(latency_ms=20)], None,
                                arms=servers)
         value = f"{LATENCY}.p50"

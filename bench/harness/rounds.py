@@ -42,6 +42,10 @@ class Figure:
         """The difference of two figures, round by round."""
         return Figure([a - b for a, b in zip(self.values, other.values)])
 
+    def over(self, other):
+        """The ratio of two figures, round by round."""
+        return Figure([a / b for a, b in zip(self.values, other.values)])
+
     def json(self):
         return {"median": self.median, "low": self.low, "high": self.high, "rounds": self.values}
 

@@ -59,7 +59,12 @@ class EntrySource {
 
   // The newest that Take() has not given; 0: there is none.
   int64_t next_id() {
-    while (found_.empty() && next_ > 0) FetchStep();
+    while (found_.empty() && next_ > 0) {
+      rows_ = 0;
+      FetchRows();
+      if (of_all() ? rows_ < max_ : rows_ == 0) next_ = 0;
+      max_ = kStep;  // a filter lets few through
+    }
     return found_.empty() ? 0 : found_.front().id;
   }
   Transfer Take() {
@@ -69,7 +74,8 @@ class EntrySource {
   }
 
  protected:
-  virtual void FetchStep() = 0;
+  // The next `max_` rows, or fewer where there are no more: each to GoOn(), its entries to Add().
+  virtual void FetchRows() = 0;
 
   bool of_all() const { return filter_.tenant.empty(); }
   // The variables of OfAll() or OfChain(), of which `max_` rows are asked for.
@@ -88,20 +94,15 @@ class EntrySource {
     next_ = of_all() ? id - 1 : latest < since_ || previous >= id ? 0 : previous;
     ++rows_;
   }
-  void BeginStep() { rows_ = 0; }
-  void EndStep() {
-    if (of_all() ? rows_ < max_ : rows_ == 0) next_ = 0;
-    max_ = kStep;  // a filter lets few through
-  }
 
   soci::session& sql_;
   const TransferFilter& filter_;
   int64_t next_;
   const int64_t since_, until_;
   int max_ = std::min(kStep, filter_.limit);
-  int rows_ = 0;
 
  private:
+  int rows_ = 0;  // that were fetched in this step
   std::deque<Transfer> found_;
 };
 
@@ -110,7 +111,7 @@ class TransferSource final : public EntrySource {
   using EntrySource::EntrySource;
 
  private:
-  void FetchStep() override {
+  void FetchRows() override {
     Transfer t;
     int64_t at = 0, previous = 0, latest = 0;
     soci::details::prepare_temp_type query =
@@ -124,13 +125,11 @@ class TransferSource final : public EntrySource {
     if (of_all()) query, use(filter_.kind, "kind");
     soci::statement find(query);
     find.execute();
-    BeginStep();
     while (find.fetch()) {
       t.at = absl::FromUnixMicros(at);
       GoOn(t.id, previous, latest);
       Add(t);
     }
-    EndStep();
   }
 };
 
@@ -139,7 +138,7 @@ class ChargeSource final : public EntrySource {
   using EntrySource::EntrySource;
 
  private:
-  void FetchStep() override {
+  void FetchRows() override {
     Transfer t;
     t.kind = "charge";
     t.credit = kRevenue;
@@ -153,7 +152,6 @@ class ChargeSource final : public EntrySource {
     UseRange(query);
     soci::statement find(query);
     find.execute();
-    BeginStep();
     while (find.fetch()) {
       // From there on charges are transfers.
       if (is_entry != soci::i_ok) previous = 0;
@@ -172,7 +170,6 @@ class ChargeSource final : public EntrySource {
         Add(t);
       }
     }
-    EndStep();
   }
 };
 

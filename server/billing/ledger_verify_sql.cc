@@ -57,8 +57,7 @@ constexpr Check kChecks[] = {
     {"the calls of a tenant are no chain",
      "SELECT tenant, 'call ' || request_id FROM (SELECT request_id, tenant, previous, latest, "
      "COALESCE(LAG(id) OVER each, 0) AS before, MAX(CASE WHEN from_bonus IS NOT NULL AND ended_at "
-     "> "
-     "opened_at THEN ended_at ELSE opened_at END) OVER each AS until FROM calls WINDOW each AS "
+     "> opened_at THEN ended_at ELSE opened_at END) OVER each AS until FROM calls WINDOW each AS "
      "(PARTITION BY tenant ORDER BY id)) AS c "
      "WHERE previous <> before OR latest <> until"},
     {"the last call of an account is another",

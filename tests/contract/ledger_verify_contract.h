@@ -92,8 +92,7 @@ TEST_P(LedgerVerifyContract, EachContradictionIsFound) {
                           "the last call before a transfer is another: transfer 1000"));
   const std::string insert =
       "INSERT INTO transfers (id, tenant, kind, debit, credit, amount, created_at, previous, "
-      "latest, "
-      "last_call) SELECT id + 1, 'acme', 'x', 'a', 'b', 1, 0, 0, 0, ";
+      "latest, last_call) SELECT id + 1, 'acme', 'x', 'a', 'b', 1, 0, 0, 0, ";
   EXPECT_THAT(After(insert + "NULL FROM calls").all,
               testing::IsSupersetOf({StartsWith("the last call before a transfer is another"),
                                      StartsWith("a transfer has the number of a call's entry")}));
